@@ -1,0 +1,1 @@
+"""Data of the engine: workflows, plans, directories, calendars; their schema and loader."""

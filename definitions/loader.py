@@ -1,0 +1,162 @@
+"""Files -> the engine's values; and the files dondoc ships."""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import holidays
+
+from definitions import files
+from definitions.schema import CalendarFile, DecisionsFile, DirectoryFile, PeopleFile, PlanFile
+from definitions.workflow import WorkflowFile
+from engine.agencies import Agency, Directory, Group, Member
+from engine.deadlines import Deadline, DeadlineKind
+from engine.definition import Definition
+from engine.service.people import NewPerson
+from engine.service.plans import ClerkDecision, Indicator, PrintedPlan
+from engine.wording import PrintedRow
+
+HERE = Path(__file__).parent
+WORKFLOWS = sorted((HERE / "workflows").glob("*.yaml"))
+PLAN_51 = HERE / "plans" / "51-kh-ubnd.yaml"
+PLAN_51_DECISIONS = HERE / "plans" / "51-kh-ubnd.decisions.yaml"
+DIRECTORY = HERE / "directories" / "quang-ngai.yaml"
+PEOPLE = HERE / "directories" / "quang-ngai.people.yaml"
+CALENDAR = HERE / "calendars" / "2025-2027.yaml"
+
+
+def workflow(path: Path) -> Definition:
+    """Return the workflow of a file, unpublished.
+
+    Raises:
+        DefinitionInvalid: As in every function of this module, naming file, path and value.
+    """
+    return files.read(path, WorkflowFile).to_definition()
+
+
+def plan(path: Path) -> PrintedPlan:
+    """Return a plan as printed."""
+    file = files.read(path, PlanFile)
+    return PrintedPlan(
+        number=file.number,
+        issued_on=file.issued_on,
+        issuer=file.issuer,
+        title=file.title,
+        signer=file.signer,
+        issuer_agency=file.issuer_agency,
+        monitor_agency=file.monitor_agency,
+        oversight_agency=file.oversight_agency,
+        rows=tuple(
+            PrintedRow(
+                position=position,
+                number=row.number,
+                number_text=row.number_text,
+                section=row.section,
+                section_title=file.sections[row.section],
+                title=row.title,
+                lead_text=row.lead_text,
+                coordinating_text=row.coordinating_text,
+                deadline_text=row.deadline_text,
+                missing_cell=row.missing_cell,
+            )
+            for position, row in enumerate(file.tasks, start=1)
+        ),
+        indicators=tuple(
+            Indicator(i.horizon, i.number, i.name, i.unit, i.target, i.agency_text)
+            for i in file.indicators
+        ),
+    )
+
+
+def decisions(path: Path) -> tuple[str, list[ClerkDecision]]:
+    """Return (plan number, decisions of the clerk)."""
+    file = files.read(path, DecisionsFile)
+    return file.plan, [
+        ClerkDecision(
+            task=row.task,
+            field=row.field,
+            value=(
+                tuple(row.value)
+                if isinstance(row.value, list)
+                else Deadline(
+                    DeadlineKind(row.value.kind),
+                    due_on=row.value.due_on,
+                    recurrence=row.value.recurrence,
+                )
+            ),
+            reason=row.reason,
+            decided_by=row.decided_by,
+            decided_on=row.decided_on,
+        )
+        for row in file.decisions
+    ]
+
+
+def directory(path: Path) -> Directory:
+    """Return the agencies and groups of a file."""
+    file = files.read(path, DirectoryFile)
+    return Directory(
+        agencies={
+            a.code: Agency(
+                a.code,
+                a.name,
+                a.short_name,
+                a.kind,
+                a.level,
+                a.valid_from,
+                a.valid_to,
+                tuple(a.aliases),
+                a.unconfirmed,
+            )
+            for a in file.agencies
+        },
+        groups={
+            g.code: Group(
+                g.code,
+                g.name,
+                g.confirmed,
+                tuple(Member(m.party, m.valid_from, m.valid_to) for m in g.members),
+                tuple(g.aliases),
+            )
+            for g in file.groups
+        },
+    )
+
+
+def people(path: Path, password: str | None = None) -> list[NewPerson]:
+    """Return the people of a file; `password` is everybody's first one (demo)."""
+    return [
+        NewPerson(
+            login=p.login,
+            full_name=p.full_name,
+            grants=[(g.role, g.agency, g.valid_from, g.valid_to) for g in p.grants],
+            contacts=dict(p.contacts),
+            password=password,
+        )
+        for p in files.read(path, PeopleFile).people
+    ]
+
+
+def calendar(path: Path) -> list[tuple[date, bool, str | None]]:
+    """Return (day, is working, note) of every day of the file's years.
+
+    Holidays come from the `holidays` library; the file adds, removes and swaps days.
+    """
+    file = files.read(path, CalendarFile)
+    known = holidays.country_holidays(file.country, years=file.years)
+    notes: dict[date, str] = dict(known.items())
+    off = set(known)
+    for row in file.off:
+        off.add(row.day)
+        notes[row.day] = row.note
+    for row in file.removed:
+        off.discard(row.day)
+        notes[row.day] = row.note
+    working = {row.day for row in file.working}
+    notes |= {row.day: row.note for row in file.working}
+    first, last = date(file.years[0], 1, 1), date(file.years[-1], 12, 31)
+    days = (first + timedelta(days=n) for n in range((last - first).days + 1))
+    saturday = 5
+    return [
+        (day, day in working or (day.weekday() < saturday and day not in off), notes.get(day))
+        for day in days
+    ]

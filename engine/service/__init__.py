@@ -1,0 +1,1 @@
+"""Use cases: one method each, one transaction per method, one file per noun."""

@@ -1,0 +1,29 @@
+"""The directory: agencies and groups with their dates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.store import agencies
+from engine.store.database import translate_database_errors
+
+if TYPE_CHECKING:
+    from engine.agencies import Directory
+    from engine.service.engine import Engine
+
+
+class Agencies:
+    """Use cases of the directory."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def load(self, directory: Directory) -> None:
+        """Insert or update agencies and groups; loading the same twice changes nothing."""
+        with translate_database_errors(), self._engine.database.begin() as connection:
+            agencies.save(connection, directory)
+
+    def read(self) -> Directory:
+        """Return the whole directory."""
+        with translate_database_errors(), self._engine.database.connect() as connection:
+            return agencies.read(connection)

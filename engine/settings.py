@@ -1,0 +1,52 @@
+"""Every `DONDOC_*` variable: what may be set from outside, and its default.
+
+Secrets come from the environment or from a file (`DONDOC_SECRETS_DIR`, one file per variable,
+as container platforms mount them), never from the command line.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_data_path
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of one dondoc process."""
+
+    model_config = SettingsConfigDict(env_prefix="DONDOC_", extra="ignore")
+
+    def __init__(self, **values: Any) -> None:
+        # The folder of secrets is itself a variable, so it is read before the rest.
+        import os  # noqa: PLC0415
+
+        super().__init__(_secrets_dir=os.environ.get("DONDOC_SECRETS_DIR"), **values)
+
+    database_url: SecretStr | None = Field(
+        None, description="postgresql://… of a server 15 or newer; unset: the embedded server"
+    )
+    data_dir: Path = Field(
+        default_factory=lambda: user_data_path("dondoc", appauthor=False),
+        description="where the embedded server keeps its data",
+    )
+    pool_size: int = Field(10, ge=1, le=200, description="database connections per process")
+    lock_timeout_seconds: float = Field(5.0, gt=0, description="how long a migration waits")
+    host: str = "127.0.0.1"
+    port: int = Field(8051, ge=0, le=65535)
+    body_limit_bytes: int = Field(1_048_576, ge=1024, description="largest request body of the API")
+    language: str = Field("vi", pattern="^(vi|en)$", description="language of the command line")
+    base_url: str = Field(
+        "http://127.0.0.1:8051", description="address of the web pages, for links in messages"
+    )
+    session_hours: float = Field(12, gt=0, description="how long a login of the web lasts")
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int = Field(25, ge=1, le=65535)
+    smtp_security: str = Field("starttls", pattern="^(plain|starttls|ssl)$")
+    smtp_user: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_ca_file: Path | None = Field(None, description="CA of an internal mail relay")
+    mail_from: str = "dondoc@localhost"
+    mail_from_name: str = "Hệ thống theo dõi nhiệm vụ"
+    zalo_bot_token: SecretStr | None = Field(None, description="unset: no Zalo messages")
+    zalo_bot_url: str = "https://bot-api.zaloplatforms.com"

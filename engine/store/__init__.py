@@ -1,0 +1,1 @@
+"""Every SQL statement, and nothing else; functions take a Connection and never commit."""

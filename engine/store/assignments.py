@@ -1,0 +1,281 @@
+"""Rows of `assignment`, and the one statement that writes a transition."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, insert, select, text
+
+from engine.definition import DefinitionRef, Phase
+from engine.model import Assignment, Decision, Event
+from engine.store.tables import assignment as a
+from engine.store.tables import event as e
+from engine.store.tables import plan as p
+from engine.store.tables import task as t
+
+_COLUMNS = (
+    a.c.id,
+    a.c.task_id,
+    a.c.agency_code,
+    a.c.definition_name,
+    a.c.definition_version,
+    a.c.state,
+    a.c.phase,
+    a.c.version,
+    a.c.round,
+    a.c.head,
+    a.c.due_on,
+    a.c.original_due_on,
+    a.c.period,
+    a.c.parent_id,
+    a.c.authors,
+    a.c.reported_on,
+    a.c.completed_on,
+    a.c.previous_state,
+    a.c.paused_until,
+    a.c.extension_open,
+    a.c.extensions,
+    a.c.next_check_on,
+    a.c.facts,
+    p.c.monitor_agency,
+    p.c.oversight_agency,
+    p.c.issuer_agency,
+)
+whole = select(*_COLUMNS).join_from(a, t, a.c.task_id == t.c.id).join(p, t.c.plan_id == p.c.id)
+"""Select of everything `from_row` needs."""
+
+
+def from_row(row: Row[Any] | Sequence[Any]) -> Assignment:
+    """Return the assignment of a row of `whole`."""
+    return Assignment(
+        id=row[0],
+        task_id=row[1],
+        agency=row[2],
+        definition=DefinitionRef(row[3], row[4]),
+        state=row[5],
+        phase=Phase(row[6]),
+        version=row[7],
+        round=row[8],
+        head=row[9],
+        due_on=row[10],
+        original_due_on=row[11],
+        period=row[12],
+        parent_id=row[13],
+        authors=frozenset(row[14]),
+        reported_on=row[15],
+        completed_on=row[16],
+        previous_state=row[17],
+        paused_until=row[18],
+        extension_open=row[19],
+        extensions=row[20],
+        next_check_on=row[21],
+        facts=row[22],
+        monitor=row[23],
+        oversight=row[24],
+        issuer=row[25],
+    )
+
+
+def to_row(assignment: Assignment) -> dict[str, Any]:
+    """Return the columns of an assignment."""
+    return {
+        "id": assignment.id,
+        "task_id": assignment.task_id,
+        "agency_code": assignment.agency,
+        "definition_name": assignment.definition.name,
+        "definition_version": assignment.definition.version,
+        "state": assignment.state,
+        "phase": assignment.phase.value,
+        "version": assignment.version,
+        "round": assignment.round,
+        "head": assignment.head,
+        "due_on": assignment.due_on,
+        "original_due_on": assignment.original_due_on,
+        "period": assignment.period,
+        "parent_id": assignment.parent_id,
+        "authors": sorted(assignment.authors),
+        "reported_on": assignment.reported_on,
+        "completed_on": assignment.completed_on,
+        "previous_state": assignment.previous_state,
+        "paused_until": assignment.paused_until,
+        "extension_open": assignment.extension_open,
+        "extensions": assignment.extensions,
+        "next_check_on": assignment.next_check_on,
+        "facts": dict(assignment.facts),
+    }
+
+
+def event_row(event: Event) -> dict[str, Any]:
+    """Return the columns of an event."""
+    return {
+        "assignment_id": event.assignment_id,
+        "seq": event.seq,
+        "at": event.at,
+        "transition": event.transition,
+        "from_state": event.from_state,
+        "to_state": event.to_state,
+        "actor_id": event.actor_id,
+        "acting_for_id": event.acting_for_id,
+        "agency_code": event.agency,
+        "role": event.role,
+        "data": dict(event.data),
+        "changes": dict(event.changes),
+        "previous_hash": event.previous_hash,
+        "hash": event.hash,
+    }
+
+
+def lock(connection: Connection, assignment_id: int) -> Assignment | None:
+    """Return the assignment, its row locked until the transaction ends; None if there is none."""
+    row = connection.execute(_LOCK, {"id": assignment_id}).first()
+    return None if row is None else from_row(row)
+
+
+def read(connection: Connection, assignment_id: int) -> Assignment | None:
+    """Return the assignment without a lock."""
+    row = connection.execute(whole.where(a.c.id == assignment_id)).first()
+    return None if row is None else from_row(row)
+
+
+def lock_many(connection: Connection, ids: Sequence[int]) -> list[Assignment]:
+    """Return assignments, locked in the order of their ids (so that two bulks cannot deadlock)."""
+    rows = connection.execute(whole.where(a.c.id.in_(ids)).order_by(a.c.id).with_for_update(of=a))
+    return [from_row(row) for row in rows]
+
+
+def next_ids(connection: Connection, count: int) -> list[int]:
+    """Return `count` fresh ids: the hash of the opening event covers the id."""
+    rows = connection.execute(
+        text(
+            "SELECT nextval(pg_get_serial_sequence('assignment', 'id')) "
+            "FROM generate_series(1, :count)"
+        ),
+        {"count": count},
+    )
+    return list(rows.scalars())
+
+
+def insert_opened(connection: Connection, decisions: Iterable[Decision]) -> None:
+    """Insert new assignments with their opening events."""
+    made = list(decisions)
+    if made:
+        connection.execute(insert(a), [to_row(d.assignment) for d in made])
+        connection.execute(insert(e), [event_row(d.event) for d in made])
+
+
+_LOCK = whole.where(a.c.id == bindparam("id")).with_for_update(of=a)
+
+# Compare-and-set, events and outbox rows in one statement and one round trip, for one decision or
+# a thousand. Everything is selected from the updated rows: no row updated, nothing written.
+_APPLY = text("""
+WITH input AS MATERIALIZED (
+  SELECT * FROM jsonb_to_recordset(CAST(:decisions AS jsonb)) AS r(
+    id bigint, old_version int, old_state text, state text, phase text, version int, round int,
+    head text, due_on date, authors bigint[], reported_on date, completed_on date,
+    previous_state text, paused_until date, extension_open boolean, extensions int,
+    next_check_on date, facts jsonb, at timestamptz, transition text, actor_id bigint,
+    acting_for_id bigint, agency_code text, role text, data jsonb, changes jsonb,
+    previous_hash text, topic text, tell jsonb, key text, request_hash text)
+), changed AS (
+  UPDATE assignment a SET
+    state = i.state, phase = i.phase, version = i.version, round = i.round,
+    head = decode(i.head, 'hex'), due_on = i.due_on, authors = i.authors,
+    reported_on = i.reported_on, completed_on = i.completed_on,
+    previous_state = i.previous_state, paused_until = i.paused_until,
+    extension_open = i.extension_open, extensions = i.extensions,
+    next_check_on = i.next_check_on, facts = i.facts
+  FROM input i
+  WHERE a.id = i.id AND a.version = i.old_version AND a.state = i.old_state
+  RETURNING a.id
+), written AS (
+  INSERT INTO event (assignment_id, seq, at, transition, from_state, to_state, actor_id,
+    acting_for_id, agency_code, role, data, changes, previous_hash, hash)
+  SELECT id, version, at, transition, old_state, state, actor_id, acting_for_id,
+    agency_code, role, data, changes, decode(previous_hash, 'hex'), decode(head, 'hex')
+  FROM input JOIN changed USING (id)
+), told AS (
+  INSERT INTO outbox (topic, role, agency_code, assignment_id, seq, created_at)
+  SELECT topic, t.role, t.agency, id, version, at
+  FROM input JOIN changed USING (id)
+  CROSS JOIN LATERAL jsonb_to_recordset(tell) AS t(role text, agency text)
+), remembered AS (
+  INSERT INTO idempotency (person_id, key, request_hash, assignment_id, seq, at)
+  SELECT actor_id, key, decode(request_hash, 'hex'), id, version, at
+  FROM input JOIN changed USING (id) WHERE key IS NOT NULL
+)
+SELECT id FROM changed
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """An idempotency key, and the hash (32 bytes) of the request it stands for."""
+
+    key: str
+    request_hash: bytes
+
+
+def apply(
+    connection: Connection,
+    decisions: Sequence[tuple[Assignment, Decision]],
+    remembered: Remembered | None = None,
+) -> set[int]:
+    """Write decisions, each made on the assignment beside it; return the ids written.
+
+    An id is missing when its row is no longer as it was decided on. `remembered` goes with a
+    single decision only.
+    """
+    rows = [_apply_row(before, decision, remembered) for before, decision in decisions]
+    return set(connection.execute(_APPLY, {"decisions": json.dumps(rows)}).scalars())
+
+
+def _apply_row(
+    before: Assignment, decision: Decision, remembered: Remembered | None
+) -> dict[str, Any]:
+    after, event = decision.assignment, decision.event
+    return {
+        "id": after.id,
+        "old_version": before.version,
+        "old_state": before.state,
+        "state": after.state,
+        "phase": after.phase,
+        "version": after.version,
+        "round": after.round,
+        "head": after.head.hex(),
+        "due_on": _iso(after.due_on),
+        "authors": sorted(after.authors),
+        "reported_on": _iso(after.reported_on),
+        "completed_on": _iso(after.completed_on),
+        "previous_state": after.previous_state,
+        "paused_until": _iso(after.paused_until),
+        "extension_open": after.extension_open,
+        "extensions": after.extensions,
+        "next_check_on": _iso(after.next_check_on),
+        "facts": after.facts,
+        "at": event.at.isoformat(),
+        "transition": event.transition,
+        "actor_id": event.actor_id,
+        "acting_for_id": event.acting_for_id,
+        "agency_code": event.agency,
+        "role": event.role,
+        "data": event.data,
+        "changes": event.changes,
+        "previous_hash": event.previous_hash.hex(),
+        "topic": f"{after.definition.name}.{event.transition}",
+        "tell": [{"role": n.role, "agency": n.agency} for n in decision.notices],
+        "key": remembered.key if remembered else None,
+        "request_hash": remembered.request_hash.hex() if remembered else None,
+    }
+
+
+def _iso(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
+
+
+def stream(connection: Connection, batch: int = 2000) -> Iterator[Assignment]:
+    """Yield every assignment by id, a batch in memory at a time."""
+    rows = connection.execution_options(yield_per=batch).execute(whole.order_by(a.c.id))
+    for row in rows:
+        yield from_row(row)

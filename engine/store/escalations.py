@@ -1,0 +1,203 @@
+"""The escalation ledger, filled set-based: policy comes in as rows, SQL compares dates."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+
+@dataclass(frozen=True, slots=True)
+class ClockKey:
+    """What decides the rung: the definition, the phase, and the date its clock counts from."""
+
+    definition_name: str
+    definition_version: int
+    phase: str
+    clock_on: date
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is to be done with the assignments of a key.
+
+    `tell` are (role, which agency of the assignment: lead, reviewer, monitor, oversight,
+    issuer); `rule` None: no rung is reached, only `next_check_on` moves.
+    """
+
+    key: ClockKey
+    rule: str | None
+    level: int
+    tell: tuple[tuple[str, str], ...]
+    next_check_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a batch of a sweep did; `fired` maps (rule, level) to assignment ids."""
+
+    examined: int
+    last: tuple[date, int] | None
+    rows: int
+    fired: Mapping[tuple[str, int], Sequence[int]]
+
+
+_CLOCK = "CASE a.phase WHEN 'open' THEN a.due_on WHEN 'review' THEN a.reported_on END"
+
+_KEYS = text(f"""
+SELECT DISTINCT definition_name, definition_version, phase, {_CLOCK} AS clock_on
+FROM assignment a WHERE next_check_on <= :today
+""")
+
+
+def due_keys(connection: Connection, today: date) -> list[ClockKey]:
+    """Return the distinct keys of every assignment to be looked at on `today`."""
+    rows = connection.execute(_KEYS, {"today": today})
+    return [ClockKey(*row) for row in rows if row[3] is not None]
+
+
+# `recipient` names the agencies of an assignment as the steps do.
+_RECIPIENT = """
+CASE t.place
+  WHEN 'lead' THEN d.agency_code
+  WHEN 'reviewer' THEN CASE WHEN d.agency_code = p.monitor_agency
+    THEN p.oversight_agency ELSE p.monitor_agency END
+  WHEN 'monitor' THEN p.monitor_agency
+  WHEN 'oversight' THEN p.oversight_agency
+  ELSE p.issuer_agency END
+"""
+
+_SWEEP = text(f"""
+WITH due AS MATERIALIZED (
+  SELECT a.id, a.task_id, a.agency_code, a.definition_name, a.definition_version, a.phase,
+    a.round, a.paused_until, a.next_check_on, {_CLOCK} AS clock_on
+  FROM assignment a
+  WHERE a.next_check_on <= :today AND (a.next_check_on, a.id) > (:after_day, :after_id)
+  ORDER BY a.next_check_on, a.id LIMIT :size
+  FOR UPDATE SKIP LOCKED
+), step AS MATERIALIZED (
+  SELECT * FROM jsonb_to_recordset(CAST(:steps AS jsonb)) AS s(
+    definition_name text, definition_version int, phase text, clock_on date,
+    rule text, level int, tell jsonb, next_check_on date)
+), placed AS MATERIALIZED (
+  SELECT d.*, s.rule, s.level, s.tell, s.next_check_on AS next_step,
+    coalesce(d.paused_until >= :today, false) AS paused
+  FROM due d JOIN step s USING (definition_name, definition_version, phase, clock_on)
+), ledger AS (
+  INSERT INTO escalation
+    (assignment_id, rule, level, period, round, role, agency_code, fired_on)
+  SELECT d.id, d.rule, d.level, '', d.round, t.role, y.code, :today
+  FROM placed d
+  JOIN task k ON k.id = d.task_id
+  JOIN plan p ON p.id = k.plan_id
+  CROSS JOIN LATERAL jsonb_to_recordset(d.tell) AS t(role text, place text)
+  JOIN agency y ON y.code = {_RECIPIENT}
+    AND y.valid_from <= :today AND coalesce(y.valid_to, 'infinity') >= :today
+  WHERE d.rule IS NOT NULL AND NOT d.paused
+  ON CONFLICT DO NOTHING
+  RETURNING assignment_id, rule, level
+), moved AS (
+  UPDATE assignment a SET next_check_on =
+    CASE WHEN d.paused THEN d.paused_until + 1 ELSE d.next_step END
+  FROM placed d WHERE a.id = d.id
+)
+SELECT
+  (SELECT count(*) FROM due),
+  (SELECT (d.next_check_on, d.id)::text FROM due d ORDER BY d.next_check_on DESC, d.id DESC LIMIT 1),
+  (SELECT count(*) FROM ledger),
+  (SELECT jsonb_agg(f) FROM (SELECT rule, level, jsonb_agg(DISTINCT assignment_id) AS ids
+    FROM ledger GROUP BY rule, level) f)
+""")
+
+
+def sweep_batch(
+    connection: Connection,
+    today: date,
+    steps: Sequence[Step],
+    after: tuple[date, int],
+    size: int,
+) -> Batch:
+    """Record the rungs of up to `size` assignments after `after`, and move their next check.
+
+    Rows another sweep holds are passed over: that sweep does them.
+    """
+    examined, last, rows, fired = connection.execute(
+        _SWEEP,
+        {
+            "today": today,
+            "after_day": after[0],
+            "after_id": after[1],
+            "size": size,
+            "steps": json.dumps([_step_row(s) for s in steps]),
+        },
+    ).one()
+    return Batch(
+        examined,
+        _pair(last),
+        rows,
+        {(f["rule"], f["level"]): f["ids"] for f in fired or ()},
+    )
+
+
+_QUARTER = text(f"""
+WITH step AS MATERIALIZED (
+  SELECT * FROM jsonb_to_recordset(CAST(:steps AS jsonb)) AS s(
+    definition_name text, definition_version int, level int, tell jsonb)
+), ledger AS (
+  INSERT INTO escalation
+    (assignment_id, rule, level, period, round, role, agency_code, fired_on)
+  SELECT d.id, 'quarter', s.level, :quarter, d.round, t.role, y.code, :today
+  FROM assignment d
+  JOIN step s USING (definition_name, definition_version)
+  JOIN task k ON k.id = d.task_id
+  JOIN plan p ON p.id = k.plan_id
+  CROSS JOIN LATERAL jsonb_to_recordset(s.tell) AS t(role text, place text)
+  JOIN agency y ON y.code = {_RECIPIENT}
+    AND y.valid_from <= :today AND coalesce(y.valid_to, 'infinity') >= :today
+  WHERE d.due_on <= :ends_on AND d.parent_id IS NULL
+    AND (d.phase = 'open' OR (d.phase = 'review' AND d.reported_on > d.due_on))
+    AND coalesce(d.paused_until < :today, true)
+  ON CONFLICT DO NOTHING
+  RETURNING assignment_id, level
+)
+SELECT (SELECT count(*) FROM ledger),
+  (SELECT jsonb_agg(f) FROM (SELECT level, jsonb_agg(DISTINCT assignment_id) AS ids
+    FROM ledger GROUP BY level) f)
+""")
+
+
+def quarter(
+    connection: Connection,
+    today: date,
+    name: str,
+    ends_on: date,
+    steps: Sequence[Mapping[str, Any]],
+) -> tuple[int, dict[tuple[str, int], Sequence[int]]]:
+    """Record what the quarter left overdue; return (rows, assignment ids by rule and level)."""
+    rows, fired = connection.execute(
+        _QUARTER,
+        {"today": today, "quarter": name, "ends_on": ends_on, "steps": json.dumps(list(steps))},
+    ).one()
+    return rows, {("quarter", f["level"]): f["ids"] for f in fired or ()}
+
+
+def _step_row(step: Step) -> dict[str, Any]:
+    return {
+        "definition_name": step.key.definition_name,
+        "definition_version": step.key.definition_version,
+        "phase": step.key.phase,
+        "clock_on": step.key.clock_on.isoformat(),
+        "rule": step.rule,
+        "level": step.level,
+        "tell": [{"role": role, "place": place} for role, place in step.tell],
+        "next_check_on": None if step.next_check_on is None else step.next_check_on.isoformat(),
+    }
+
+
+def _pair(record: str | None) -> tuple[date, int] | None:
+    if record is None:
+        return None
+    day, _, number = record.strip("()").partition(",")
+    return date.fromisoformat(day), int(number)

@@ -1,0 +1,271 @@
+"""Plans, tasks with their parties, decisions of the clerk, indicators."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, text
+
+from engine.agencies import GROUP
+from engine.deadlines import Deadline, DeadlineKind
+from engine.store.tables import indicator, person, plan, task, task_decision, task_party
+from engine.wording import Flag, PrintedRow, ReadRow
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan as stored."""
+
+    id: int
+    number: str
+    issued_on: date
+    issuer: str
+    title: str
+    signer: str | None
+    issuer_agency: str
+    monitor_agency: str
+    oversight_agency: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTask:
+    """A task as stored: its id and the reading it was imported with."""
+
+    id: int
+    row: ReadRow
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDecision:
+    """A decision as stored: `value` is the JSON of a party list or of a deadline."""
+
+    task_number: int
+    field: str
+    value: Any
+    reason: str
+    decided_by: str
+    decided_on: date
+
+
+_PLAN = select(
+    plan.c.id,
+    plan.c.number,
+    plan.c.issued_on,
+    plan.c.issuer,
+    plan.c.title,
+    plan.c.signer,
+    plan.c.issuer_agency,
+    plan.c.monitor_agency,
+    plan.c.oversight_agency,
+)
+
+
+def find(connection: Connection, number: str) -> Plan | None:
+    """Return the plan of a number."""
+    row = connection.execute(_PLAN.where(plan.c.number == number)).first()
+    return None if row is None else Plan(*row)
+
+
+def listed(connection: Connection) -> list[Plan]:
+    """Return every plan, oldest first."""
+    return [Plan(*row) for row in connection.execute(_PLAN.order_by(plan.c.issued_on, plan.c.id))]
+
+
+def add(connection: Connection, values: Mapping[str, Any], now: datetime) -> int:
+    """Insert a plan; return its id."""
+    return connection.execute(
+        insert(plan).values(imported_at=now, **values).returning(plan.c.id)
+    ).scalar_one()
+
+
+def add_tasks(connection: Connection, plan_id: int, rows: Sequence[ReadRow]) -> None:
+    """Insert tasks with the parties they were read with."""
+    ids = connection.execute(
+        insert(task).returning(task.c.id, sort_by_parameter_order=True),
+        [_task_values(plan_id, row) for row in rows],
+    ).scalars()
+    parties = [
+        {
+            "task_id": task_id,
+            "role": role,
+            "position": position,
+            "agency_code": None if code.startswith(GROUP) else code,
+            "group_code": code.removeprefix(GROUP) if code.startswith(GROUP) else None,
+        }
+        for task_id, row in zip(ids, rows, strict=True)
+        for role, codes in (("lead", row.lead), ("coordinating", row.coordinating))
+        for position, code in enumerate(codes, start=1)
+    ]
+    if parties:
+        connection.execute(insert(task_party), parties)
+
+
+def tasks(connection: Connection, plan_id: int) -> list[StoredTask]:
+    """Return the tasks of a plan in their order."""
+    parties: dict[tuple[int, str], list[str]] = defaultdict(list)
+    for task_id, role, agency_code, group_code in connection.execute(
+        select(
+            task_party.c.task_id,
+            task_party.c.role,
+            task_party.c.agency_code,
+            task_party.c.group_code,
+        )
+        .join(task, task.c.id == task_party.c.task_id)
+        .where(task.c.plan_id == plan_id)
+        .order_by(task_party.c.task_id, task_party.c.role, task_party.c.position)
+    ):
+        parties[task_id, role].append(agency_code or GROUP + group_code)
+    rows = connection.execute(select(task).where(task.c.plan_id == plan_id).order_by("position"))
+    return [
+        StoredTask(
+            r["id"],
+            ReadRow(
+                printed=PrintedRow(
+                    position=r["position"],
+                    number=r["number"],
+                    number_text=r["number_text"],
+                    section=r["section"],
+                    section_title=r["section_title"],
+                    title=r["title"],
+                    lead_text=r["lead_text"],
+                    coordinating_text=r["coordinating_text"],
+                    deadline_text=r["deadline_text"],
+                    missing_cell=r["missing_cell"],
+                ),
+                deadline=Deadline(
+                    DeadlineKind(r["deadline_kind"]), r["starts_on"], r["due_on"], r["recurrence"]
+                ),
+                lead=tuple(parties[r["id"], "lead"]),
+                coordinating=tuple(parties[r["id"], "coordinating"]),
+                flag=Flag(r["flag"]),
+                reasons=tuple(r["reasons"]),
+            ),
+        )
+        for r in rows.mappings()
+    ]
+
+
+def _task_values(plan_id: int, row: ReadRow) -> dict[str, Any]:
+    return {
+        "plan_id": plan_id,
+        "position": row.printed.position,
+        "number": row.printed.number,
+        "number_text": row.printed.number_text,
+        "section": row.printed.section,
+        "section_title": row.printed.section_title,
+        "title": row.printed.title,
+        "lead_text": row.printed.lead_text,
+        "coordinating_text": row.printed.coordinating_text,
+        "deadline_text": row.printed.deadline_text,
+        "missing_cell": row.printed.missing_cell,
+        "deadline_kind": row.deadline.kind.value,
+        "starts_on": row.deadline.starts_on,
+        "due_on": row.deadline.due_on,
+        "recurrence": row.deadline.recurrence,
+        "flag": row.flag.value,
+        "reasons": list(row.reasons),
+    }
+
+
+def add_indicators(connection: Connection, plan_id: int, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert the rows of the annex of indicators."""
+    if rows:
+        connection.execute(
+            insert(indicator),
+            [{"plan_id": plan_id, "position": n, **r} for n, r in enumerate(rows, start=1)],
+        )
+
+
+def indicators(connection: Connection, plan_id: int) -> list[Mapping[str, Any]]:
+    """Return the indicators of a plan in their order."""
+    rows = connection.execute(
+        select(
+            indicator.c.horizon,
+            indicator.c.number,
+            indicator.c.name,
+            indicator.c.unit,
+            indicator.c.target,
+            indicator.c.agency_text,
+        )
+        .where(indicator.c.plan_id == plan_id)
+        .order_by(indicator.c.position)
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+def add_decision(
+    connection: Connection,
+    task_id: int,
+    field: str,
+    value: Any,
+    reason: str,
+    decided_by: int,
+    decided_on: date,
+) -> None:
+    """Insert a decision; the newest of a task and field is the one that counts."""
+    connection.execute(
+        insert(task_decision).values(
+            task_id=task_id,
+            field=field,
+            value=value,
+            reason=reason,
+            decided_by=decided_by,
+            decided_on=decided_on,
+        )
+    )
+
+
+def decisions(connection: Connection, plan_id: int) -> list[StoredDecision]:
+    """Return the decisions on a plan's tasks, oldest first."""
+    rows = connection.execute(
+        select(
+            task.c.number,
+            task_decision.c.field,
+            task_decision.c.value,
+            task_decision.c.reason,
+            person.c.login,
+            task_decision.c.decided_on,
+        )
+        .join(task, task.c.id == task_decision.c.task_id)
+        .join(person, person.c.id == task_decision.c.decided_by)
+        .where(task.c.plan_id == plan_id)
+        .order_by(task_decision.c.id)
+    )
+    return [StoredDecision(*row) for row in rows]
+
+
+def assigned_pairs(connection: Connection, plan_id: int) -> set[tuple[int, str, str | None]]:
+    """Return the (task, agency, period) of every assignment of a plan."""
+    rows = connection.execute(
+        text(
+            "SELECT a.task_id, a.agency_code, a.period FROM assignment a "
+            "JOIN task t ON t.id = a.task_id WHERE t.plan_id = :plan AND a.parent_id IS NULL"
+        ),
+        {"plan": plan_id},
+    )
+    return {(row[0], row[1], row[2]) for row in rows}
+
+
+def recurring_duties(connection: Connection) -> list[tuple[int, str, str, date, date | None]]:
+    """Return (task, agency, recurrence, latest due date, last day of the agency) to go on with.
+
+    A duty whose latest period was withdrawn, transferred or superseded is not gone on with.
+    """
+    rows = connection.execute(
+        text("""
+        SELECT DISTINCT ON (a.task_id, a.agency_code)
+          a.task_id, a.agency_code, a.phase, a.completed_on, v.body->'recurrence'->>0,
+          a.original_due_on, y.valid_to
+        FROM assignment a JOIN agency y ON y.code = a.agency_code
+        JOIN definition_version v ON (v.name, v.version) = (a.definition_name, a.definition_version)
+        WHERE a.period IS NOT NULL AND a.parent_id IS NULL
+        ORDER BY a.task_id, a.agency_code, a.original_due_on DESC
+        """)
+    )
+    return [
+        (task_id, agency, recurrence, due, ends)
+        for task_id, agency, phase, completed, recurrence, due, ends in rows
+        if phase != "paused" and (phase != "final" or completed is not None)
+    ]

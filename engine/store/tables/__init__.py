@@ -1,0 +1,72 @@
+"""Every table, in one metadata; the migrations build exactly these (a test compares them)."""
+
+from engine.store.tables import agencies as agencies_
+from engine.store.tables import (
+    assignments,
+    calendar,
+    definitions,
+    events,
+    messages,
+    people,
+    plans,
+)
+from engine.store.tables.base import metadata
+
+agency = agencies_.agency
+agency_group = agencies_.agency_group
+agency_group_member = agencies_.agency_group_member
+assignment = assignments.assignment
+calendar_day = calendar.calendar_day
+calendar_version = calendar.calendar_version
+contact = people.contact
+definition_approval = definitions.definition_approval
+definition_version = definitions.definition_version
+delegation = people.delegation
+delivery = messages.delivery
+delivery_attempt = messages.delivery_attempt
+escalation = messages.escalation
+event = events.event
+history_root = events.history_root
+idempotency = events.idempotency
+indicator = plans.indicator
+message = messages.message
+message_item = messages.message_item
+outbox = messages.outbox
+person = people.person
+plan = plans.plan
+role_grant = people.role_grant
+task = plans.task
+task_decision = plans.task_decision
+task_party = plans.task_party
+token = people.token
+
+__all__ = [
+    "agency",
+    "agency_group",
+    "agency_group_member",
+    "assignment",
+    "calendar_day",
+    "calendar_version",
+    "contact",
+    "definition_approval",
+    "definition_version",
+    "delegation",
+    "delivery",
+    "delivery_attempt",
+    "escalation",
+    "event",
+    "history_root",
+    "idempotency",
+    "indicator",
+    "message",
+    "message_item",
+    "metadata",
+    "outbox",
+    "person",
+    "plan",
+    "role_grant",
+    "task",
+    "task_decision",
+    "task_party",
+    "token",
+]

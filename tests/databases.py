@@ -1,0 +1,172 @@
+"""The PostgreSQL of a test run: one server, one migrated template, one database per test."""
+
+import contextlib
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.pq import PGconn, Ping
+
+from engine.settings import Settings
+from engine.store import embedded, migrations
+from engine.store.database import open_database
+
+TEMPLATE = "migrated"
+# A test run may lose its data with the machine; the crash tests start servers of their own.
+CAREFREE = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_connections": "200",
+    "autovacuum": "off",
+}
+
+
+@dataclass
+class Server:
+    """A running PostgreSQL on which tests make and drop databases."""
+
+    socket: Path
+    user: str
+    _admin: psycopg.Connection[Any] = field(init=False)
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self._admin = psycopg.connect(self.url("postgres"), autocommit=True)
+
+    def close(self) -> None:
+        """Close the connection that makes and drops databases."""
+        self._admin.close()
+
+    def url(self, database: str) -> str:
+        """Return the URL of a database on this server."""
+        return f"postgresql://{self.user}@/{database}?host={self.socket}"
+
+    def settings(self, database: str, **values: Any) -> Settings:
+        """Return settings that use a database of this server."""
+        return Settings(database_url=self.url(database), **values)
+
+    def make_template(self) -> None:
+        """Make the database every migrated one is copied from."""
+        self.create(TEMPLATE, "template1")
+        settings = self.settings(TEMPLATE)
+        database = open_database(settings)
+        try:
+            migrations.upgrade(database, settings)
+        finally:
+            database.dispose()
+
+    def create(self, name: str, template: str) -> None:
+        """Make a database as a copy of `template`."""
+        # Copying the files needs a checkpoint, yet with fsync off it beats logging every page.
+        self._admin.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
+
+    def drop(self, name: str) -> None:
+        """Drop a database, together with the connections a failed test left behind."""
+        statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+        self._admin.execute(statement.format(sql.Identifier(name)))
+
+    @contextlib.contextmanager
+    def new_database(self, template: str = TEMPLATE) -> Iterator[str]:
+        """Yield the name of a new database that is dropped afterwards."""
+        name = f"test_{next(self._numbers)}"
+        self.create(name, template)
+        try:
+            yield name
+        finally:
+            self.drop(name)
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Yield a folder through which another user may pass, as pytest's own do not allow."""
+    folder = Path(tempfile.mkdtemp(prefix="dondoc-test-"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def embedded_server() -> Iterator[Server]:
+    """Run the embedded PostgreSQL."""
+    with temporary_folder() as folder:
+        embedded.start(folder, CAREFREE)
+        server = Server(folder / "socket", "postgres")
+        try:
+            yield server
+        finally:
+            server.close()
+            embedded.stop(folder)
+
+
+@contextlib.contextmanager
+def installed_server(programs: Path) -> Iterator[Server]:
+    """Run the PostgreSQL installed in `programs`, as this user or, for root, as another."""
+    account = _unprivileged()
+    with temporary_folder() as folder:
+        if account is not None:
+            os.chown(folder, account, -1)
+        data = folder / "data"
+        subprocess.run(
+            [programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8"]
+            + ["--locale=C.UTF-8", "--no-sync"],
+            check=True,
+            capture_output=True,
+            cwd=folder,
+            user=account,
+        )
+        options = [f"--{name}={value}" for name, value in CAREFREE.items()]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [programs / "postgres", "-D", data, "-k", folder, "-h", "", *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+                start_new_session=True,
+                user=account,
+            )
+        try:
+            _wait(folder, process)
+            server = Server(folder, "postgres")
+            try:
+                yield server
+            finally:
+                server.close()
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+
+
+def _unprivileged() -> int | None:
+    """Return whom root runs PostgreSQL as, which refuses to be root; None for others."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name: entry.pw_uid for entry in pwd.getpwall()}
+    return known.get("postgres", known["nobody"])
+
+
+def _wait(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    address = f"host={folder} dbname=postgres user=postgres".encode()
+    deadline = time.monotonic() + 60
+    while PGconn.ping(address) != Ping.OK:
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError((folder / "log").read_text())
+        time.sleep(0.02)
