@@ -170,3 +170,8 @@ def _wait(folder: Path, process: subprocess.Popen[bytes]) -> None:
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError((folder / "log").read_text())
         time.sleep(0.02)
+
+
+def postmaster(data_dir: Path) -> int:
+    """Return the process number of the embedded server of a data folder."""
+    return int((data_dir / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0])

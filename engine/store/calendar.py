@@ -55,8 +55,8 @@ def load(connection: Connection, rows: Iterable[tuple[date, bool, str | None]]) 
     if changed:
         connection.execute(
             text(
-                "INSERT INTO calendar_version (only, version) VALUES (true, 1) "
-                "ON CONFLICT (only) DO UPDATE SET version = calendar_version.version + 1"
+                "INSERT INTO calendar_version (single, version) VALUES (true, 1) "
+                "ON CONFLICT (single) DO UPDATE SET version = calendar_version.version + 1"
             )
         )
     return len(changed)

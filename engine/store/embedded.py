@@ -44,12 +44,13 @@ from psycopg.pq import PGconn, Ping
 from engine.errors import DatabaseProblem, Sentence
 
 DATABASE = "dondoc"
+LOG_LIMIT_BYTES = 8 * 1024 * 1024
+ORPHANS_SECONDS = 10.0  # for sessions of a killed server to notice its death themselves
 PATIENCE_SECONDS = 120.0  # recovery replays everything since the last checkpoint
 
 _ACCOUNT = "dondoc"
 _SUPERUSER = "postgres"
 _SOCKET_LIMIT = 103  # sun_path less its final NUL, on the system with the shortest one
-_LOG_LIMIT_BYTES = 8 * 1024 * 1024
 _INITIAL_CONFIGURATION = {
     "shared_buffers": "128MB",
     "timezone": "UTC",
@@ -484,7 +485,8 @@ def _is_alive(process: psutil.Process) -> bool:
 
 def _clear_remains(home: _Home, folder: Path) -> None:
     """Wait out, then end, the orphans of a killed server, and remove what would be believed."""
-    for patience, order in ((10.0, signal.SIGQUIT), (5.0, signal.SIGKILL), (5.0, None)):
+    orders = ((ORPHANS_SECONDS, signal.SIGQUIT), (5.0, signal.SIGKILL), (5.0, None))
+    for patience, order in orders:
         orphans = _processes(home)
         # Two processes writing one cluster would destroy it, so all of them must be gone.
         _, left = psutil.wait_procs(orphans, timeout=patience)
@@ -512,7 +514,7 @@ def _launch(
         command += ["-c", f"{name}={value}"]
     log = _open(home, home.log.name, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
-        if os.fstat(log).st_size > _LOG_LIMIT_BYTES:
+        if os.fstat(log).st_size > LOG_LIMIT_BYTES:
             os.ftruncate(log, 0)
         # The shell ends at once and leaves the server to init, so that it is nobody's child:
         # it outlives whoever started it, and no process has to collect it.

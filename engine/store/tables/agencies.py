@@ -53,6 +53,7 @@ agency_group_member = Table(
         "agency_code",
         "member_group_code",
         "valid_from",
+        name="uq_agency_group_member_from",
         postgresql_nulls_not_distinct=True,
     ),
 )

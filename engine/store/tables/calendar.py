@@ -16,7 +16,7 @@ calendar_day = Table(
 calendar_version = Table(
     "calendar_version",
     metadata,
-    Column("only", Boolean, primary_key=True),
+    Column("single", Boolean, primary_key=True),
     Column("version", Integer, nullable=False),
-    CheckConstraint("only", name="single_row"),
+    CheckConstraint("single", name="single_row"),
 )
