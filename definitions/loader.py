@@ -145,7 +145,7 @@ def calendar(path: Path) -> list[tuple[date, bool, str | None]]:
     known = holidays.country_holidays(file.country, years=file.years)
     notes: dict[date, str] = dict(known.items())
     off = set(known)
-    for row in file.off:
+    for row in file.rest:
         off.add(row.day)
         notes[row.day] = row.note
     for row in file.removed:

@@ -199,7 +199,7 @@ class CalendarFile(File):
 
     country: Literal["VN"]
     years: list[int] = Field(min_length=1)
-    off: list[DayRow] = []
+    rest: list[DayRow] = []
     removed: list[DayRow] = []
     working: list[DayRow] = []
 

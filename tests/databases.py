@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]
 import psycopg
 from psycopg import sql
 from psycopg.pq import PGconn, Ping
@@ -124,9 +125,9 @@ def installed_server(programs: Path) -> Iterator[Server]:
         if account is not None:
             os.chown(folder, account, -1)
         data = folder / "data"
-        subprocess.run(
-            [programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8"]
-            + ["--locale=C.UTF-8", "--no-sync"],
+        options = ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
+        subprocess.run(  # noqa: S603
+            [programs / "initdb", "-D", data, "-U", "postgres", *options],
             check=True,
             capture_output=True,
             cwd=folder,
@@ -134,7 +135,7 @@ def installed_server(programs: Path) -> Iterator[Server]:
         )
         options = [f"--{name}={value}" for name, value in CAREFREE.items()]
         with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603
                 [programs / "postgres", "-D", data, "-k", folder, "-h", "", *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -175,3 +176,10 @@ def _wait(folder: Path, process: subprocess.Popen[bytes]) -> None:
 def postmaster(data_dir: Path) -> int:
     """Return the process number of the embedded server of a data folder."""
     return int((data_dir / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0])
+
+
+def postgres_processes(data_dir: Path) -> list[int]:
+    """Return the numbers of all processes of the embedded server of a data folder."""
+    cluster = data_dir / "postgres"
+    found: list[psutil.Process] = list(psutil.process_iter(["name", "cwd"]))
+    return [p.pid for p in found if p.info == {"name": "postgres", "cwd": str(cluster)}]

@@ -13,7 +13,7 @@ from engine.errors import DatabaseProblem
 from engine.settings import Settings
 from engine.store import embedded
 from engine.store.database import database_url, open_database, translate_database_errors
-from tests.databases import Server, postmaster
+from tests.databases import Server, postgres_processes
 
 
 def test_every_session_is_in_utc_and_has_a_name(database: sa.Engine, server: Server) -> None:
@@ -91,7 +91,7 @@ def test_a_database_of_another_encoding_is_refused(server: Server) -> None:
 
 
 def test_an_old_server_is_refused(
-    server: Server, empty_settings: Settings, monkeypatch: pytest.MonkeyPatch
+    empty_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.store.database.OLDEST_SERVER", 99)
 
@@ -124,7 +124,8 @@ def test_the_embedded_server_is_started_again_when_it_was_killed(folder: Path) -
     with database.begin() as connection:
         connection.execute(sa.text("CREATE TABLE note AS SELECT 'kept' AS text"))
 
-    os.kill(postmaster(folder), signal.SIGKILL)
+    for pid in postgres_processes(folder):
+        os.kill(pid, signal.SIGKILL)
 
     with pytest.raises(DatabaseProblem), translate_database_errors(), database.connect() as lost:
         lost.execute(sa.text("SELECT 1"))

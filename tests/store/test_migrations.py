@@ -37,7 +37,7 @@ def test_upgrading_an_empty_database_brings_it_to_the_head(
     assert before.current is None
     assert before.is_older
     assert after.is_current
-    assert not (after.is_older or after.is_newer or after.foreign)
+    assert (after.is_older, after.is_newer, after.foreign) == (False, False, False)
 
 
 def test_upgrading_twice_changes_nothing(database: sa.Engine, settings: Settings) -> None:
@@ -60,7 +60,7 @@ def test_six_servers_upgrading_at_once_take_turns(
     environment = {"DONDOC_DATABASE_URL": empty_settings.database_url.get_secret_value()}
 
     def upgrade(_: int) -> str:
-        return subprocess.run(
+        return subprocess.run(  # noqa: S603
             [sys.executable, "-W", "error", "-c", script],
             check=True,
             stdout=subprocess.PIPE,
