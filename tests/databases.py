@@ -24,6 +24,7 @@ from engine.store import embedded, migrations
 from engine.store.database import open_database
 
 TEMPLATE = "migrated"
+ROOM_BYTES = 2 * 1024**3
 # A test run may lose its data with the machine; the crash tests start servers of their own.
 CAREFREE = {
     "fsync": "off",
@@ -96,7 +97,7 @@ class Server:
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
     """Yield a folder through which another user may pass, as pytest's own do not allow."""
-    folder = Path(tempfile.mkdtemp(prefix="dondoc-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="dondoc-test-", dir=_place()))
     folder.chmod(0o711)
     try:
         yield folder
@@ -154,6 +155,14 @@ def installed_server(programs: Path) -> Iterator[Server]:
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(60)
+
+
+def _place() -> Path | None:
+    """Return the memory as a place for files if it has room: a database is some 300 files."""
+    memory = Path("/dev/shm")  # noqa: S108
+    if "TMPDIR" in os.environ or not os.access(memory, os.W_OK):
+        return None
+    return memory if shutil.disk_usage(memory).free > ROOM_BYTES else None
 
 
 def _unprivileged() -> int | None:

@@ -39,7 +39,7 @@ from engine.service.periods import Periods
 from engine.service.plans import Plans
 from engine.service.reference import Reference
 from engine.service.sweep import Sweeps
-from engine.store import assignments, events, people
+from engine.store import assignments, events, migrations, people
 from engine.store.database import translate_database_errors
 
 KEY_LIMIT = 200
@@ -104,6 +104,16 @@ class Engine:
     def at(self, moment: datetime) -> "Engine":
         """Return this engine with a clock that stands at `moment` (`--as-of`)."""
         return Engine(self.database, FixedClock(moment), self.reference)
+
+    def check_ready(self) -> None:
+        """Raise unless database, schema and definitions are as this version needs them.
+
+        Raises:
+            DatabaseProblem: The database does not answer, or has another schema.
+            DefinitionChanged: A published definition was altered.
+        """
+        migrations.require_current(migrations.check(self.database))
+        self.definitions.check()
 
     def fire(  # noqa: PLR0913  what a request may carry, by name
         self,

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 
-from engine.errors import DatabaseProblem, Sentence
+from engine.errors import DatabaseProblem, InvalidData, Sentence
 from engine.settings import Settings
 from engine.store import embedded
 
@@ -77,6 +77,17 @@ def translate_database_errors() -> Iterator[None]:
     """
     try:
         yield
+    except sa.exc.DataError as error:
+        # A value no column can hold: a NUL in a text, a number out of range.
+        reason = _one_line(error.orig) if isinstance(error.orig, psycopg.Error) else "?"
+        raise InvalidData(
+            {
+                "value": Sentence(
+                    f"cơ sở dữ liệu không nhận giá trị này ({reason}); sửa lại rồi gửi",
+                    f"the database cannot hold this value ({reason}); correct it and send again",
+                )
+            }
+        ) from error
     except sa.exc.DBAPIError as error:
         problem = _problem(error.orig, lost=error.connection_invalidated)
         if problem is None:

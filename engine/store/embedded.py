@@ -457,18 +457,16 @@ def _wait(process: psutil.Process, folder: Path) -> bool:
     """Return True once the server takes connections, False if it ends instead."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     pause = 0.01
-    while (answer := _ping(folder)) is not Ping.OK:
+    while _ping(folder) is not Ping.OK:
         if not _is_alive(process):
             return False
         if time.monotonic() > deadline:
-            if answer is Ping.NO_RESPONSE and process.name() == "postgres":
-                raise _start_failed("no answer")
             raise DatabaseProblem(
                 Sentence(
-                    f"Sau {PATIENCE_SECONDS:.0f} giây cơ sở dữ liệu vẫn đang phục hồi. "
-                    "Chờ ít phút rồi chạy lại.",
-                    f"After {PATIENCE_SECONDS:.0f} seconds the database is still recovering. "
-                    "Wait some minutes, then run the command again.",
+                    f"Sau {PATIENCE_SECONDS:.0f} giây cơ sở dữ liệu vẫn chưa sẵn sàng, có thể đang "
+                    "phục hồi. Chờ ít phút rồi chạy lại.",
+                    f"After {PATIENCE_SECONDS:.0f} seconds the database is not ready, perhaps "
+                    "still recovering. Wait some minutes, then run the command again.",
                 )
             )
         time.sleep(pause)

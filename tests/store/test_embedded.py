@@ -18,7 +18,7 @@ import pytest
 
 from engine.errors import DatabaseProblem
 from engine.store import embedded
-from tests.databases import postgres_processes, postmaster
+from tests.databases import postgres_processes, postmaster, temporary_folder
 
 USER = """
 import sys
@@ -31,23 +31,39 @@ sys.stdin.read()
 User = subprocess.Popen[str]
 
 
+@pytest.fixture(scope="module")
+def made() -> Iterator[Path]:
+    """A data folder, stopped: copying it is quicker than making one for every test."""
+    with temporary_folder() as folder:
+        embedded.start(folder)
+        embedded.stop(folder)
+        yield folder
+
+
 @pytest.fixture
-def home(folder: Path) -> Iterator[Path]:
-    """A data folder whose server is stopped after the test, however the test ends."""
+def new_home(folder: Path) -> Iterator[Path]:
+    """A data folder still to be made; its server is stopped however the test ends."""
     home = folder / "data"
     yield home
     embedded.stop(home)
 
 
 @pytest.fixture
-def another(home: Path) -> Iterator[Callable[[], User]]:
+def home(made: Path, new_home: Path) -> Path:
+    """A data folder whose server has run before."""
+    copy(made, new_home)
+    return new_home
+
+
+@pytest.fixture
+def another(new_home: Path) -> Iterator[Callable[[], User]]:
     """Start another process that uses the server until its input is closed."""
     users: list[User] = []
 
     def begin() -> User:
         users.append(
             subprocess.Popen(  # noqa: S603
-                [sys.executable, "-W", "error", "-c", USER, home],
+                [sys.executable, "-W", "error", "-c", USER, new_home],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -61,6 +77,10 @@ def another(home: Path) -> Iterator[Callable[[], User]]:
     for user in users:
         with user:  # closes what it still has open, and waits
             user.kill()
+
+
+def copy(source: Path, target: Path) -> None:
+    subprocess.run(["/bin/cp", "-a", source, target], check=True)  # noqa: S603
 
 
 def address(user: User) -> str:
@@ -93,16 +113,16 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def test_the_server_listens_on_a_private_socket_only(home: Path) -> None:
-    url = embedded.start(home)
+def test_the_server_listens_on_a_private_socket_only(new_home: Path) -> None:
+    url = embedded.start(new_home)
 
     directories = ask(url, "SHOW unix_socket_directories")
     assert ask(url, "SELECT current_database(), current_setting('listen_addresses')") == (
         "dondoc",
         "",
     )
-    assert directories == str(home / "socket")
-    for private in (home / "socket", home / "postgres"):
+    assert directories == str(new_home / "socket")
+    for private in (new_home / "socket", new_home / "postgres"):
         assert stat.S_IMODE(private.stat().st_mode) == 0o700
 
 
@@ -142,19 +162,19 @@ def test_stopping_what_does_not_run_is_no_error(home: Path) -> None:
 
 
 def test_processes_that_start_at_once_share_one_server(
-    home: Path, another: Callable[[], User]
+    new_home: Path, another: Callable[[], User]
 ) -> None:
     users = [another() for _ in range(6)]
 
     urls = {address(user) for user in users}
 
     assert len(urls) == 1
-    started = (home / "postgres.log").read_text().count("starting PostgreSQL")
+    started = (new_home / "postgres.log").read_text().count("starting PostgreSQL")
     assert started == 1
     for user in users[:-1]:
         leave(user)
     assert ask(*urls) == 1
-    pid = postmaster(home)
+    pid = postmaster(new_home)
     leave(users[-1])
     assert not is_running(pid)
 
@@ -290,14 +310,30 @@ def test_busy_orphans_of_a_killed_server_are_ended_before_the_next_one_starts(
     connection.close()
 
 
-def test_an_interrupted_creation_is_begun_anew(home: Path) -> None:
-    left_over = home / "postgres.new" / "base"
+def test_a_long_recovery_is_waited_for_but_not_for_ever(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded.start(home)
+    for pid in postgres_processes(home):
+        os.kill(pid, signal.SIGKILL)
+    with monkeypatch.context() as patch:
+        patch.setattr(embedded, "PATIENCE_SECONDS", 0)
+        with pytest.raises(DatabaseProblem, match="perhaps still recovering"):
+            embedded.start(home)
+
+    assert ask(embedded.start(home)) == 1  # the one that was starting meanwhile
+
+    assert (home / "postgres.log").read_text().count("starting PostgreSQL") == 3
+
+
+def test_an_interrupted_creation_is_begun_anew(new_home: Path) -> None:
+    left_over = new_home / "postgres.new" / "base"
     left_over.mkdir(parents=True)
     (left_over / "1").write_text("half")
 
-    assert ask(embedded.start(home)) == 1
+    assert ask(embedded.start(new_home)) == 1
 
-    assert not (home / "postgres.new").exists()
+    assert not (new_home / "postgres.new").exists()
 
 
 @pytest.mark.parametrize(
@@ -317,20 +353,21 @@ def test_the_path_of_the_data_may_be_long_or_strange(folder: Path, name: str) ->
     assert not socket.exists()
 
 
-def test_a_copy_of_the_data_gets_a_server_of_its_own(folder: Path) -> None:
-    original, copy = folder / ("o" * 100), folder / ("c" * 100)
+def test_a_copy_of_the_data_gets_a_server_of_its_own(made: Path, folder: Path) -> None:
+    original, twin = folder / ("o" * 100), folder / ("t" * 100)
+    copy(made, original)
     write(embedded.start(original), "CREATE TABLE note AS SELECT 'kept' AS text")
     embedded.stop(original)
     url = embedded.start(original)
-    subprocess.run(["/bin/cp", "-a", original, copy], check=True)  # noqa: S603
+    copy(original, twin)
 
-    other = embedded.start(copy)
+    other = embedded.start(twin)
 
     assert other != url
-    assert ask(other, "SHOW data_directory") == str(copy / "postgres")
+    assert ask(other, "SHOW data_directory") == str(twin / "postgres")
     assert ask(url, "SHOW data_directory") == str(original / "postgres")
     assert ask(other, "SELECT text FROM note") == "kept"
-    embedded.stop(copy)
+    embedded.stop(twin)
     embedded.stop(original)
 
 
@@ -372,14 +409,14 @@ def test_data_of_another_version_are_refused_with_the_way_out(home: Path) -> Non
     assert "dondoc db restore" in refusal.value.sentence.vi
 
 
-def test_a_folder_with_other_files_is_left_alone(home: Path) -> None:
-    (home / "postgres").mkdir(parents=True)
-    (home / "postgres" / "letter.txt").write_text("mine")
+def test_a_folder_with_other_files_is_left_alone(new_home: Path) -> None:
+    (new_home / "postgres").mkdir(parents=True)
+    (new_home / "postgres" / "letter.txt").write_text("mine")
 
     with pytest.raises(DatabaseProblem, match="not a PostgreSQL cluster"):
-        embedded.start(home)
+        embedded.start(new_home)
 
-    assert [path.name for path in (home / "postgres").iterdir()] == ["letter.txt"]
+    assert [path.name for path in (new_home / "postgres").iterdir()] == ["letter.txt"]
 
 
 def test_a_folder_that_cannot_be_made_is_named(folder: Path) -> None:
@@ -400,7 +437,7 @@ def test_a_folder_that_cannot_be_made_is_named(folder: Path) -> None:
     ],
 )
 def test_what_stops_the_server_is_said_in_words(
-    home: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, said: str, sentence: str
+    new_home: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, said: str, sentence: str
 ) -> None:
     real = embedded.programs()
     monkeypatch.setattr(embedded, "programs", lambda: folder)
@@ -409,10 +446,10 @@ def test_what_stops_the_server_is_said_in_words(
     (folder / "initdb").chmod(0o755)
 
     with pytest.raises(DatabaseProblem, match=sentence):
-        embedded.start(home)
+        embedded.start(new_home)
 
-    assert not (home / "postgres").exists()
-    assert not (home / "postgres.new").exists()
+    assert not (new_home / "postgres").exists()
+    assert not (new_home / "postgres.new").exists()
 
 
 def test_a_broken_configuration_is_named_from_the_log(home: Path) -> None:
@@ -426,14 +463,14 @@ def test_a_broken_configuration_is_named_from_the_log(home: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give folders away")
-def test_root_runs_the_server_as_the_owner_of_the_folder(home: Path) -> None:
-    home.mkdir()
-    os.chown(home, 65534, 65534)
+def test_root_runs_the_server_as_the_owner_of_the_folder(new_home: Path) -> None:
+    new_home.mkdir()
+    os.chown(new_home, 65534, 65534)
 
-    embedded.start(home)
+    embedded.start(new_home)
 
-    assert Path(f"/proc/{postmaster(home)}").stat().st_uid == 65534
-    for path in home.iterdir():
+    assert Path(f"/proc/{postmaster(new_home)}").stat().st_uid == 65534
+    for path in new_home.iterdir():
         assert path.stat().st_uid == 65534
 
 

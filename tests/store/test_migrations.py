@@ -1,5 +1,6 @@
 """Migrations: complete, repeatable, one at a time, and never on somebody else's database."""
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -57,7 +58,8 @@ def test_six_servers_upgrading_at_once_take_turns(
         "d.dispose()"
     )
     assert empty_settings.database_url is not None
-    environment = {"DONDOC_DATABASE_URL": empty_settings.database_url.get_secret_value()}
+    address = empty_settings.database_url.get_secret_value()
+    environment = {**os.environ, "DONDOC_DATABASE_URL": address}
 
     def upgrade(_: int) -> str:
         return subprocess.run(  # noqa: S603

@@ -1,0 +1,28 @@
+"""Extension requests: assignments of the small workflow that decides them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from api.actor import EngineOf, PersonOf
+from api.paging import Cursor, Limit, after_day, next_by_due
+from api.schemas import Page
+
+router = APIRouter(tags=["extensions"])
+DEFINITION = "gia-han"
+
+
+@router.get("/extensions")
+def list_extensions(
+    engine: EngineOf,
+    _: PersonOf,
+    assignment_id: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+    state: Annotated[str | None, Query(max_length=60)] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Page:
+    """Return extension requests; decide them by their transitions under /assignments/{id}."""
+    rows = engine.lists.assignments(
+        after_day(cursor), limit, definition=DEFINITION, parent=assignment_id, state=state
+    )
+    return Page(items=[dict(row) for row in rows], next=next_by_due(rows, limit))

@@ -1,0 +1,920 @@
+"""dondoc: composition root and command line.
+
+Every command prints data to stdout and everything else to stderr; exit 0 done, 1 refused or
+invalid, 2 wrong usage.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from engine.clock import at
+from engine.errors import EngineError, InvalidData, Sentence
+from engine.service.engine import Engine
+from engine.settings import Settings
+
+app = typer.Typer(
+    name="dondoc",
+    help="Theo dõi, đôn đốc nhiệm vụ được giao (follow up and urge assigned tasks).",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+db = typer.Typer(help="Lược đồ và sao lưu (schema and backups).", no_args_is_help=True)
+plan = typer.Typer(help="Kế hoạch (plans).", no_args_is_help=True)
+task = typer.Typer(help="Nhiệm vụ (tasks).", no_args_is_help=True)
+assignment = typer.Typer(help="Phần việc (assignments).", no_args_is_help=True)
+definition = typer.Typer(help="Quy trình (definitions).", no_args_is_help=True)
+directory = typer.Typer(help="Danh bạ cơ quan (agencies).", no_args_is_help=True)
+calendar = typer.Typer(help="Lịch làm việc (working calendar).", no_args_is_help=True)
+user = typer.Typer(help="Người dùng (people).", no_args_is_help=True)
+history = typer.Typer(help="Lịch sử (history).", no_args_is_help=True)
+bench = typer.Typer(help="Đo tốc độ (measurements).", no_args_is_help=True)
+for name, group in {
+    "db": db,
+    "plan": plan,
+    "task": task,
+    "assignment": assignment,
+    "definition": definition,
+    "directory": directory,
+    "calendar": calendar,
+    "user": user,
+    "history": history,
+    "bench": bench,
+}.items():
+    app.add_typer(group, name=name)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        if len(text) == len("2025-10-01"):
+            return at(date.fromisoformat(text))
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise typer.BadParameter(
+            f"{text!r}: viết như 2025-10-01 hoặc 2025-10-01T08:00+07:00 "
+            "(write 2025-10-01 or 2025-10-01T08:00+07:00)"
+        )
+    return moment
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="In JSON (print JSON).")]
+AsOf = Annotated[
+    datetime | None,
+    typer.Option("--as-of", parser=_moment, metavar="NGÀY", help="Diễn tập ngày này (rehearse)."),
+]
+ActorLogin = Annotated[str, typer.Option("--actor", metavar="LOGIN", help="Ai làm (who does it).")]
+File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
+
+
+@app.callback()
+def _language(
+    lang: Annotated[str | None, typer.Option(help="vi | en")] = None,
+) -> None:
+    if lang is not None:
+        if lang not in {"vi", "en"}:
+            raise typer.BadParameter("vi | en")
+        _State.language = lang
+
+
+class _State:
+    """The language the messages of this run are printed in."""
+
+    language: str | None = None
+
+
+def main() -> None:
+    """Run the command line; what the engine refuses becomes one line and exit 1."""
+    try:
+        app()
+    except EngineError as refusal:
+        language = _State.language or Settings().language
+        print(" ".join(refusal.sentence.into(language).split()), file=sys.stderr)
+        sys.exit(1)
+
+
+@contextmanager
+def _engine(as_of: datetime | None = None) -> Iterator[Engine]:
+    """Yield an engine on a database whose schema is the one this version needs."""
+    from engine.store import migrations
+    from engine.store.database import open_database
+
+    database = open_database(Settings())
+    try:
+        migrations.require_current(migrations.check(database))
+        engine = Engine(database)
+        yield engine if as_of is None else engine.at(as_of)
+    finally:
+        database.dispose()
+
+
+def _print(data: Any) -> None:
+    print(json.dumps(data, ensure_ascii=False, indent=2, default=str))
+
+
+def _say(vi: str, en: str) -> None:
+    language = _State.language or Settings().language
+    print(en if language == "en" else vi, file=sys.stderr)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    Console().print(table)
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Any]:
+    """Yield a function that shows how many were done, on stderr when it is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn(what + " {task.completed}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        running = bar.add_task(what)
+        yield lambda done: bar.update(running, completed=done)
+
+
+# --- running -----------------------------------------------------------------------------------
+
+
+@app.command()
+def up(
+    host: Annotated[str | None, typer.Option()] = None,
+    port: Annotated[int | None, typer.Option()] = None,
+) -> None:
+    """Chạy tất cả trên một máy: PostgreSQL, Prefect, API (everything on one machine)."""
+    from flows.processes import everything
+
+    settings = _settings(host, port)
+    with everything(settings) as engine:
+        _serve(engine, settings)
+
+
+@app.command()
+def api(
+    host: Annotated[str | None, typer.Option()] = None,
+    port: Annotated[int | None, typer.Option()] = None,
+) -> None:
+    """Chạy riêng API (the API alone)."""
+    with _engine() as engine:
+        engine.check_ready()
+        _serve(engine, _settings(host, port))
+
+
+@app.command()
+def worker() -> None:
+    """Chạy riêng các luồng Prefect (the flows alone; needs PREFECT_API_URL)."""
+    from flows import schedule
+
+    with _engine() as engine:
+        engine.check_ready()
+    schedule.main()
+
+
+@app.command()
+def demo() -> None:
+    """Bản trình diễn: kế hoạch 51 với một năm làm việc (plan 51 with a year of work)."""
+    from bench import demo as demonstration
+
+    demonstration.run()
+
+
+def _settings(host: str | None = None, port: int | None = None) -> Settings:
+    settings = Settings()
+    return settings.model_copy(
+        update={"host": host or settings.host, "port": settings.port if port is None else port}
+    )
+
+
+def _serve(engine: Engine, settings: Settings) -> None:
+    import uvicorn
+
+    from api.application import create_app
+
+    _say(
+        f"API: http://{settings.host}:{settings.port}/api/v1 (Ctrl-C để dừng)",
+        f"API: http://{settings.host}:{settings.port}/api/v1 (Ctrl-C stops)",
+    )
+    uvicorn.run(
+        create_app(engine, settings), host=settings.host, port=settings.port, log_level="warning"
+    )
+
+
+# --- database ----------------------------------------------------------------------------------
+
+
+@db.command("upgrade")
+def db_upgrade() -> None:
+    """Nâng lược đồ lên phiên bản mới nhất (bring the schema up to date)."""
+    from engine.store import migrations
+    from engine.store.database import open_database
+
+    settings = Settings()
+    database = open_database(settings)
+    try:
+        before = migrations.upgrade(database, settings)
+    finally:
+        database.dispose()
+    _say(
+        f"Lược đồ: {before.current or 'trống'} → {before.head}",
+        f"Schema: {before.current or 'empty'} → {before.head}",
+    )
+
+
+@db.command("check")
+def db_check(as_json: AsJson = False) -> None:
+    """Kiểm tra cơ sở dữ liệu, lược đồ, quy trình (is everything as it must be)."""
+    with _engine() as engine:
+        engine.check_ready()
+    if as_json:
+        _print({"status": "ready"})
+    else:
+        _say("Sẵn sàng.", "Ready.")
+
+
+@db.command("backup")
+def db_backup(file: Path) -> None:
+    """Sao lưu vào một tệp (back up into a file)."""
+    from engine.store import migrations
+
+    migrations.backup(Settings(), file)
+    _say(f"Đã sao lưu vào {file}", f"Backed up into {file}")
+
+
+@db.command("restore")
+def db_restore(file: File) -> None:
+    """Khôi phục vào cơ sở dữ liệu trống (restore into an empty database)."""
+    from engine.store import migrations
+
+    state = migrations.restore(Settings(), file)
+    _say(f"Đã khôi phục, lược đồ {state.current}", f"Restored, schema {state.current}")
+
+
+# --- reference data ----------------------------------------------------------------------------
+
+
+@directory.command("load")
+def directory_load(
+    file: File,
+    people: Annotated[
+        Path | None, typer.Option(exists=True, help="Tệp người dùng (people file)")
+    ] = None,
+) -> None:
+    """Nạp cơ quan, nhóm (và người dùng) từ YAML (load agencies, groups, people)."""
+    from definitions import loader
+
+    found = loader.directory(file)
+    persons = [] if people is None else loader.people(people)
+    with _engine() as engine:
+        engine.agencies.load(found)
+        engine.people.save(persons)
+    _say(
+        f"{len(found.agencies)} cơ quan, {len(found.groups)} nhóm, {len(persons)} người",
+        f"{len(found.agencies)} agencies, {len(found.groups)} groups, {len(persons)} people",
+    )
+
+
+@calendar.command("load")
+def calendar_load(file: File) -> None:
+    """Nạp lịch làm việc từ YAML (load a working calendar)."""
+    from definitions import loader
+
+    days = loader.calendar(file)
+    with _engine() as engine:
+        changed = engine.calendars.load(days)
+    _say(f"{len(days)} ngày, {changed} thay đổi", f"{len(days)} days, {changed} changed")
+
+
+@definition.command("publish")
+def definition_publish(
+    files: Annotated[list[Path] | None, typer.Argument(exists=True, dir_okay=False)] = None,
+) -> None:
+    """Công bố phiên bản mới; không nêu tệp thì dùng các quy trình kèm theo (publish)."""
+    from definitions import loader
+
+    drafts = [loader.workflow(path) for path in files or loader.WORKFLOWS]
+    with _engine() as engine:
+        for ref, new in engine.definitions.publish(drafts):
+            _say(
+                f"{ref}: {'đã công bố' if new else 'không đổi'}",
+                f"{ref}: {'published' if new else 'unchanged'}",
+            )
+
+
+@definition.command("list")
+def definition_list(as_json: AsJson = False) -> None:
+    """Liệt kê các phiên bản đã công bố (published versions)."""
+    with _engine() as engine:
+        rows = engine.definitions.listed()
+    if as_json:
+        _print(rows)
+    else:
+        _table(
+            ("quy trình", "phiên bản", "công bố", "sha256"),
+            [(r["name"], r["version"], r["published_at"], r["sha256"][:12]) for r in rows],
+        )
+
+
+@definition.command("show")
+def definition_show(name: str, version: Annotated[int | None, typer.Option()] = None) -> None:
+    """In một quy trình (print a definition as JSON)."""
+    from engine.definition import to_body
+
+    with _engine() as engine:
+        found = engine.definitions.show(name, version)
+    _print({"version": found.ref.version, **to_body(found)})
+
+
+@definition.command("diagram")
+def definition_diagram(name: str, version: Annotated[int | None, typer.Option()] = None) -> None:
+    """Vẽ quy trình bằng Mermaid (a state diagram in Mermaid)."""
+    with _engine() as engine:
+        found = engine.definitions.show(name, version)
+    print("stateDiagram-v2")
+    for state in found.states.values():
+        print(f'  state "{state.label.vi}" as {state.name}')
+    print(f"  [*] --> {found.initial}")
+    for transition in found.transitions.values():
+        for source in sorted(transition.sources):
+            target = transition.target or source
+            if not target.startswith("@"):
+                print(f"  {source} --> {target}: {transition.label.vi}")
+
+
+# --- plans -------------------------------------------------------------------------------------
+
+
+@plan.command("import")
+def plan_import(
+    file: File,
+    apply: Annotated[bool, typer.Option("--apply", help="Lưu (store it)")] = False,
+    decisions: Annotated[
+        Path | None, typer.Option(exists=True, help="Quyết định của văn thư (clerk's decisions)")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Đọc một kế hoạch YAML; chỉ xem trước nếu không có --apply (read a plan)."""
+    from definitions import loader
+    from engine.service.export import row_json
+
+    printed = loader.plan(file)
+    decided = None if decisions is None else loader.decisions(decisions)
+    if decided is not None and decided[0] != printed.number:
+        problem = f"{decided[0]} ≠ {printed.number}"
+        raise InvalidData({"decisions.plan": Sentence(problem, problem)})
+    with _engine() as engine:
+        if apply:
+            rows, new = engine.plans.apply(printed)
+            recorded = 0 if decided is None else engine.plans.record_decisions(*decided)
+            _say(
+                f"{printed.number}: {'đã lưu' if new else 'đã có, không đổi'}, "
+                f"{recorded} quyết định mới",
+                f"{printed.number}: {'stored' if new else 'stored already'}, "
+                f"{recorded} new decisions",
+            )
+        else:
+            rows = engine.plans.preview(printed)
+    if as_json:
+        _print(
+            {
+                "plan": {
+                    "number": printed.number,
+                    "issued_on": printed.issued_on,
+                    "issuer": printed.issuer,
+                    "title": printed.title,
+                },
+                "rows": [row_json(row) for row in rows],
+                "indicators": [
+                    {
+                        "horizon": i.horizon,
+                        "number": i.number,
+                        "name": i.name,
+                        "unit": i.unit,
+                        "target": i.target,
+                        "agency_text": i.agency_text,
+                    }
+                    for i in printed.indicators
+                ],
+            }
+        )
+        return
+    _table(
+        ("TT", "nhiệm vụ", "chủ trì", "thời hạn", "đọc", "lý do"),
+        [
+            (
+                row.printed.number,
+                row.printed.title[:60],
+                ", ".join(row.lead),
+                row.printed.deadline_text,
+                row.flag,
+                ", ".join(row.reasons),
+            )
+            for row in rows
+        ],
+    )
+
+
+@plan.command("decide")
+def plan_decide(file: File) -> None:
+    """Ghi quyết định của văn thư từ YAML (record the clerk's decisions)."""
+    from definitions import loader
+
+    number, decisions = loader.decisions(file)
+    with _engine() as engine:
+        new = engine.plans.record_decisions(number, decisions)
+    _say(f"{new} quyết định mới", f"{new} new decisions")
+
+
+@plan.command("assign")
+def plan_assign(
+    number: str, actor: ActorLogin, as_of: AsOf = None, as_json: AsJson = False
+) -> None:
+    """Giao nhiệm vụ của kế hoạch cho các cơ quan chủ trì (assign a plan's tasks)."""
+    with _engine(as_of) as engine:
+        done = engine.plans.assign(number, engine.people.find(actor).id)
+    if as_json:
+        _print(
+            {
+                "created": done.created,
+                "refused": [
+                    {"task": r.task, "reasons": r.reasons, "why": r.sentence.vi}
+                    for r in done.refused
+                ],
+                "waiting": [
+                    {"task": w.task, "party": w.party, "why": w.sentence.vi} for w in done.waiting
+                ],
+            }
+        )
+        return
+    _say(
+        f"Đã giao {sum(map(len, done.created.values()))} phần việc của "
+        f"{len(done.created)} nhiệm vụ; {len(done.refused)} nhiệm vụ chờ văn thư",
+        f"Assigned {sum(map(len, done.created.values()))} assignments of "
+        f"{len(done.created)} tasks; {len(done.refused)} tasks wait for a clerk",
+    )
+    rows: list[Any] = [*done.refused, *done.waiting]
+    for row in rows:
+        language = _State.language or Settings().language
+        print(f"{row.task}: {row.sentence.into(language)}")
+
+
+@plan.command("list")
+def plan_list(as_json: AsJson = False) -> None:
+    """Liệt kê kế hoạch (list plans)."""
+    with _engine() as engine:
+        found = engine.plans.listed()
+    if as_json:
+        _print(
+            [
+                {
+                    "number": p.number,
+                    "issued_on": p.issued_on,
+                    "issuer": p.issuer,
+                    "title": p.title,
+                }
+                for p in found
+            ]
+        )
+    else:
+        _table(
+            ("số", "ngày", "cơ quan", "tên"),
+            [(p.number, p.issued_on, p.issuer, p.title) for p in found],
+        )
+
+
+@plan.command("show")
+def plan_show(number: str, as_json: AsJson = False) -> None:
+    """Xem một kế hoạch với các quyết định (show a plan with its decisions)."""
+    from engine.service.export import row_json
+
+    with _engine() as engine:
+        found, rows, decisions, indicators = engine.plans.show(number)
+    if as_json:
+        _print(
+            {
+                "plan": {
+                    "number": found.number,
+                    "issued_on": found.issued_on,
+                    "issuer": found.issuer,
+                    "title": found.title,
+                },
+                "rows": [row_json(row) for row in rows],
+                "decisions": [
+                    {"task": d.task_number, "field": d.field, "value": d.value, "reason": d.reason}
+                    for d in decisions
+                ],
+                "indicators": indicators,
+            }
+        )
+        return
+    _table(
+        ("TT", "nhiệm vụ", "chủ trì", "thời hạn", "đọc"),
+        [
+            (
+                r.printed.number,
+                r.printed.title[:70],
+                ", ".join(r.lead),
+                r.printed.deadline_text,
+                r.flag,
+            )
+            for r in rows
+        ],
+    )
+
+
+# --- tasks and assignments -----------------------------------------------------------------------
+
+_BOXES = ("done_in_time", "done_late", "open_in_time", "open_overdue")
+
+
+@task.command("list")
+def task_list(
+    plan_number: Annotated[str | None, typer.Option("--plan")] = None,
+    agency: Annotated[str | None, typer.Option()] = None,
+    section: Annotated[str | None, typer.Option()] = None,
+    status: Annotated[str | None, typer.Option(help=" | ".join((*_BOXES, "unassigned")))] = None,
+    due_before: Annotated[datetime | None, typer.Option(parser=_moment, metavar="NGÀY")] = None,
+    as_of: AsOf = None,
+    as_json: AsJson = False,
+) -> None:
+    """Liệt kê nhiệm vụ với số phần việc và bốn ô thống kê (tasks and their boxes)."""
+    from engine.clock import local_day
+
+    with _engine(as_of) as engine:
+        rows = engine.lists.tasks(
+            plan=plan_number,
+            agency=agency,
+            section=section,
+            status=status,
+            due_before=None if due_before is None else local_day(due_before),
+        )
+    if as_json:
+        _print([dict(row) for row in rows])
+        return
+    _table(
+        ("TT", "nhiệm vụ", "thời hạn", "đúng hạn", "xong muộn", "trong hạn", "quá hạn"),
+        [
+            (r["number"], r["title"][:60], r["deadline_text"], *(r[box] for box in _BOXES))
+            for r in rows
+        ],
+    )
+
+
+@task.command("show")
+def task_show(
+    number: int,
+    plan_number: Annotated[str | None, typer.Option("--plan")] = None,
+    as_of: AsOf = None,
+    as_json: AsJson = False,
+) -> None:
+    """Xem một nhiệm vụ với các phần việc (a task with its assignments)."""
+    from engine.errors import NotFound
+
+    with _engine(as_of) as engine:
+        found = engine.lists.tasks(plan=plan_number, number=number)
+        if not found:
+            raise NotFound(Sentence("nhiệm vụ", "task"), number)
+        rows: list[Any] = []
+        after = None
+        while page := engine.lists.assignments(after, 200, plan=plan_number, task=number):
+            rows += page
+            after = (page[-1]["due_on"] or date.max, page[-1]["id"])
+    if as_json:
+        _print([{**t, "assignments_list": [dict(r) for r in rows]} for t in found])
+        return
+    for one in found:
+        print(f"{one['number']}. {one['title']}\n{one['lead_text']} · {one['deadline_text']}")
+    _table(
+        ("mã", "cơ quan", "kỳ", "trạng thái", "hạn", "quá hạn (ngày)"),
+        [
+            (r["id"], r["agency_name"], r["period"], r["state"], r["due_on"], r["days_overdue"])
+            for r in rows
+        ],
+    )
+
+
+@assignment.command("show")
+def assignment_show(assignment_id: int, as_of: AsOf = None, as_json: AsJson = False) -> None:
+    """Xem một phần việc và lịch sử (an assignment and its timeline)."""
+    with _engine(as_of) as engine:
+        found, timeline = engine.lists.assignment(assignment_id)
+        definition_ = engine.definitions.show(found.definition.name, found.definition.version)
+    if as_json:
+        _print(
+            {
+                "id": found.id,
+                "agency": found.agency,
+                "reviewer": found.reviewer,
+                "definition": str(found.definition),
+                "state": found.state,
+                "version": found.version,
+                "round": found.round,
+                "period": found.period,
+                "due_on": found.due_on,
+                "original_due_on": found.original_due_on,
+                "reported_on": found.reported_on,
+                "completed_on": found.completed_on,
+                "paused_until": found.paused_until,
+                "facts": found.facts,
+                "timeline": [dict(row) for row in timeline],
+            }
+        )
+        return
+    label = definition_.states[found.state].label.vi
+    print(f"{found.id} · {found.agency} · {label} · hạn {found.due_on} · phiên bản {found.version}")
+    _table(
+        ("#", "lúc", "thao tác", "trạng thái", "ai", "thay"),
+        [
+            (e["seq"], e["at"], e["transition"], e["to_state"], e["actor"], e["acting_for"])
+            for e in timeline
+        ],
+    )
+
+
+@assignment.command("do")
+def assignment_do(
+    assignment_id: int,
+    transition: str,
+    actor: ActorLogin,
+    data: Annotated[Path | None, typer.Option(exists=True, help="JSON")] = None,
+    version: Annotated[int | None, typer.Option(help="Phiên bản đã xem (version seen)")] = None,
+    acting_for: Annotated[str | None, typer.Option(metavar="LOGIN")] = None,
+    key: Annotated[str | None, typer.Option(help="Khóa chống lặp (idempotency key)")] = None,
+    as_of: AsOf = None,
+    as_json: AsJson = False,
+) -> None:
+    """Thực hiện một thao tác, như trên trang web (the same transition the web makes)."""
+    entered = {} if data is None else _json_object(data)
+    with _engine(as_of) as engine:
+        fired = engine.fire(
+            assignment_id,
+            transition,
+            engine.people.find(actor).id,
+            data=entered,
+            seen=version,
+            key=key,
+            acting_for=None if acting_for is None else engine.people.find(acting_for).id,
+        )
+    if as_json:
+        _print(
+            {
+                "assignment_id": fired.assignment_id,
+                "version": fired.version,
+                "state": fired.state,
+                "transition": fired.transition,
+                "at": fired.at.isoformat(),
+            }
+        )
+    else:
+        _say(
+            f"{fired.assignment_id}: {fired.state}, phiên bản {fired.version}",
+            f"{fired.assignment_id}: {fired.state}, version {fired.version}",
+        )
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    try:
+        entered = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as problem:
+        raise InvalidData(
+            {path.name: Sentence(f"không phải JSON: {problem}", f"is no JSON: {problem}")}
+        ) from problem
+    if not isinstance(entered, dict):
+        raise InvalidData(
+            {path.name: Sentence("phải là một đối tượng JSON", "has to be a JSON object")}
+        )
+    return entered
+
+
+# --- what time does ------------------------------------------------------------------------------
+
+
+@app.command()
+def sweep(as_of: AsOf = None, as_json: AsJson = False) -> None:
+    """Nhắc việc và báo cáo cấp trên hôm nay (remind and escalate today)."""
+    from engine.service.export import sweep_json
+
+    with _engine(as_of) as engine, _progress("đã xem") as show:
+        result = engine.sweeps.run(show)
+    _print_sweep(sweep_json(result), as_json=as_json)
+
+
+@app.command()
+def quarter(name: str, as_of: AsOf = None, as_json: AsJson = False) -> None:
+    """Báo cáo lãnh đạo phần việc quá hạn của quý, ví dụ 2025Q3 (what a quarter left overdue)."""
+    from engine.service.export import sweep_json
+
+    with _engine(as_of) as engine:
+        result = engine.sweeps.quarter(name)
+    _print_sweep({"quarter": name, **sweep_json(result)}, as_json=as_json)
+
+
+def _print_sweep(result: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        _print(result)
+        return
+    _table(
+        ("quy tắc", "cấp", "phần việc"),
+        [
+            (rule, level, len(ids))
+            for rule, levels in result["rules"].items()
+            for level, ids in levels.items()
+        ],
+    )
+    _say(
+        f"{result['day']}: xem {result['examined']}, mới {result['new']}",
+        f"{result['day']}: examined {result['examined']}, new {result['new']}",
+    )
+
+
+@app.command("open-periods")
+def open_periods(as_of: AsOf = None, as_json: AsJson = False) -> None:
+    """Mở kỳ báo cáo của nhiệm vụ thường xuyên, hằng năm (open reporting periods)."""
+    with _engine(as_of) as engine:
+        result = engine.periods.open()
+    if as_json:
+        _print({"day": result.day, "opened": result.opened})
+    else:
+        _table(("kỳ", "phần việc"), [(name, len(ids)) for name, ids in result.opened.items()])
+
+
+@app.command()
+def deliver(as_of: AsOf = None, as_json: AsJson = False) -> None:
+    """Lập bản tin trong ngày và gửi (plan the digests of the day and send them)."""
+    from notifications.sending import Sender
+    from notifications.sending import deliver as deliver_owed
+
+    settings = Settings()
+    with _engine(as_of) as engine:
+        done = deliver_owed(engine, settings, Sender(settings)).as_dict()
+    if as_json:
+        _print(done)
+    else:
+        _table(tuple(done), [tuple(done.values())])
+
+
+# --- history -------------------------------------------------------------------------------------
+
+
+@app.command()
+def verify(as_json: AsJson = False) -> None:
+    """Kiểm tra toàn bộ lịch sử: mọi sự kiện, mọi phần việc (check all of history)."""
+    with _engine() as engine, _progress("sự kiện") as show:
+        result = engine.history.verify(show)
+    fault = result.fault
+    if as_json:
+        _print(
+            {
+                "events": result.events,
+                "assignments": result.assignments,
+                "roots": result.roots,
+                "fault": None
+                if fault is None
+                else {
+                    "what": fault.what,
+                    "assignment_id": fault.assignment_id,
+                    "seq": fault.seq,
+                },
+            }
+        )
+    if fault is not None:
+        raise EngineError(
+            Sentence(
+                f"Lịch sử KHÔNG nguyên vẹn: {fault.what}. Giữ nguyên máy chủ và báo kiểm toán.",
+                f"History is NOT whole: {fault.what}. Leave the server as it is, tell the auditor.",
+            )
+        )
+    _say(
+        f"Nguyên vẹn: {result.events} sự kiện, {result.assignments} phần việc, "
+        f"{result.roots} mốc ngày",
+        f"Whole: {result.events} events, {result.assignments} assignments, {result.roots} roots",
+    )
+
+
+@history.command("export")
+def history_export() -> None:
+    """In mọi sự kiện, mỗi dòng một JSON (every event and root, a JSON line each)."""
+    with _engine() as engine:
+        for line in engine.history.export():
+            print(json.dumps(line, ensure_ascii=False))
+
+
+@history.command("root")
+def history_root(as_of: AsOf = None) -> None:
+    """Chốt mốc của các ngày đã qua (store the root of every finished day)."""
+    with _engine(as_of) as engine:
+        made = engine.history.make_roots()
+    _say(f"{made} mốc mới", f"{made} new roots")
+
+
+# --- people --------------------------------------------------------------------------------------
+
+
+@user.command("add")
+def user_add(
+    login: str,
+    full_name: str,
+    role: Annotated[
+        list[str] | None, typer.Option(help="vai trò@cơ quan, ví dụ officer@so-noi-vu")
+    ] = None,
+    email: Annotated[str | None, typer.Option()] = None,
+    zalo: Annotated[str | None, typer.Option(help="chat id")] = None,
+    password_stdin: Annotated[
+        bool, typer.Option(help="Đọc mật khẩu từ stdin (read a password from stdin)")
+    ] = False,
+) -> None:
+    """Thêm hoặc sửa một người (add or change a person)."""
+    from engine.clock import SystemClock, local_day
+    from engine.service.people import NewPerson
+
+    today = local_day(SystemClock().now())
+    grants: list[tuple[str, str, date, date | None]] = []
+    for entry in role or []:
+        kind, _, agency = entry.partition("@")
+        grants.append((kind, agency, today, None))
+    contacts = {c: a for c, a in (("email", email), ("zalo_bot", zalo)) if a}
+    password = sys.stdin.readline().rstrip("\n") if password_stdin else None
+    with _engine() as engine:
+        engine.people.save([NewPerson(login, full_name, grants, contacts, password)])
+    _say(f"Đã lưu {login}", f"Saved {login}")
+
+
+@user.command("list")
+def user_list(as_json: AsJson = False) -> None:
+    """Liệt kê người dùng và vai trò hôm nay (people and their roles today)."""
+    with _engine() as engine:
+        rows = engine.people.listed()
+    if as_json:
+        _print([dict(row) for row in rows])
+        return
+    _table(
+        ("đăng nhập", "họ tên", "vai trò"),
+        [
+            (
+                r["login"],
+                r["full_name"],
+                ", ".join(f"{g['role']}@{g['agency']}" for g in r["grants"]),
+            )
+            for r in rows
+        ],
+    )
+
+
+@user.command("token")
+def user_token(
+    login: str,
+    label: Annotated[str, typer.Option()] = "cli",
+    days: Annotated[int | None, typer.Option(min=1, max=3650)] = None,
+) -> None:
+    """Cấp mã truy cập API; chỉ hiện một lần (issue an API token, shown once)."""
+    lasts = None if days is None else timedelta(days=days)
+    with _engine() as engine:
+        print(engine.people.issue_token(login, label, lasts))
+
+
+# --- measurements --------------------------------------------------------------------------------
+
+
+@bench.command("transitions")
+def bench_transitions(seconds: Annotated[float, typer.Option(min=1)] = 5.0) -> None:
+    """Thao tác mỗi giây so với pgbench (transitions per second against pgbench)."""
+    from bench import transitions
+
+    _print(transitions.run(seconds))
+
+
+@bench.command("sweep")
+def bench_sweep(
+    assignments: Annotated[int, typer.Option(min=10_000)] = 1_000_000,
+) -> None:
+    """Quét so với INSERT … SELECT trần (the sweep against a bare INSERT … SELECT)."""
+    from bench import sweeps
+
+    _print(sweeps.run(assignments))
+
+
+@bench.command("lists")
+def bench_lists(
+    assignments: Annotated[int, typer.Option(min=10_000)] = 1_000_000,
+) -> None:
+    """Thời gian của các danh sách (how long the lists take)."""
+    from bench import lists
+
+    _print(lists.run(assignments))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Values as JSON-ready objects, in the shapes the outward contract names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.service.sweep import SweepResult
+    from engine.wording import ReadRow
+
+
+def row_json(row: ReadRow) -> dict[str, Any]:
+    """Return a row of a plan: texts as printed, dates in ISO 8601, parties as codes."""
+    printed, deadline = row.printed, row.deadline
+    return {
+        "order": printed.position,
+        "number": printed.number,
+        "number_text": printed.number_text,
+        "section": printed.section,
+        "title": printed.title,
+        "lead_text": printed.lead_text,
+        "coordinating_text": printed.coordinating_text,
+        "deadline_text": printed.deadline_text,
+        "deadline_kind": deadline.kind.value,
+        "due_on": None if deadline.due_on is None else deadline.due_on.isoformat(),
+        "recurrence": deadline.recurrence,
+        "lead_parties": list(row.lead),
+        "coordinating_parties": list(row.coordinating),
+        "missing_cell": printed.missing_cell,
+        "flag": row.flag.value,
+        "reasons": list(row.reasons),
+    }
+
+
+def sweep_json(result: SweepResult) -> dict[str, Any]:
+    """Return a sweep: counts, and the assignment ids by rule and level."""
+    rules: dict[str, dict[str, list[int]]] = {}
+    for (rule, level), ids in result.fired.items():
+        rules.setdefault(rule, {})[str(level)] = list(ids)
+    return {
+        "day": result.day.isoformat(),
+        "examined": result.examined,
+        "new": result.rows,
+        "assignments": sum(len(ids) for ids in result.fired.values()),
+        "rules": rules,
+    }

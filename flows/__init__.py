@@ -1,0 +1,1 @@
+"""Prefect: what happens because time passed, not because somebody clicked."""

@@ -1,0 +1,44 @@
+"""Every deployment and its schedule, in one list; run as a module it serves them."""
+
+from typing import Any
+
+from prefect import serve
+from prefect.deployments.runner import EntrypointType
+from prefect.schedules import Cron
+
+from flows.deliver import deliver_outbox
+from flows.housekeeping import daily_root
+from flows.periods import open_periods
+from flows.sweep import quarter_escalation, sweep_due
+
+ZONE = "Asia/Ho_Chi_Minh"
+
+# Working days and quarters are the calendar's, which is data: the flows run a little more often
+# than they have work, and say in their result why they had none.
+DEPLOYMENTS: tuple[tuple[Any, str, tuple[str, ...]], ...] = (
+    (open_periods, "0 6 * * *", ("periods",)),
+    (sweep_due, "30 7 * * *", ("escalation",)),
+    (quarter_escalation, "20 7 1-15 1,4,7,10 *", ("escalation", "quarter")),
+    (deliver_outbox, "* * * * *", ("messages",)),
+    (daily_root, "15 0 * * *", ("history",)),
+)
+
+
+def main() -> None:
+    """Serve every deployment until the process is stopped; one run of each at a time."""
+    serve(
+        *(
+            flow.to_deployment(
+                name="dondoc",
+                schedules=[Cron(cron, timezone=ZONE)],
+                tags=["dondoc", *tags],
+                concurrency_limit=1,
+                entrypoint_type=EntrypointType.MODULE_PATH,  # also found from an installed wheel
+            )
+            for flow, cron, tags in DEPLOYMENTS
+        )
+    )
+
+
+if __name__ == "__main__":  # without this, every child would serve again
+    main()

@@ -1,0 +1,1 @@
+"""Outbox message -> text -> Apprise."""

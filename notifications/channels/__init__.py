@@ -1,0 +1,1 @@
+"""Our own Apprise plugins: one instance is one recipient and one message."""
