@@ -159,8 +159,8 @@ def up(
     from flows.processes import everything
 
     settings = _settings(host, port)
-    with everything(settings) as engine:
-        _serve(engine, settings)
+    with everything(settings) as parts:
+        _serve(parts.engine, settings)
 
 
 @app.command()

@@ -129,7 +129,7 @@ def people(path: Path, password: str | None = None) -> list[NewPerson]:
             login=p.login,
             full_name=p.full_name,
             grants=[(g.role, g.agency, g.valid_from, g.valid_to) for g in p.grants],
-            contacts=dict(p.contacts),
+            contacts={str(channel): address for channel, address in p.contacts.items()},
             password=password,
         )
         for p in files.read(path, PeopleFile).people

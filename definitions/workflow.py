@@ -240,9 +240,14 @@ class WorkflowFile(File):
                 )
                 for e in self.ladder
             ),
-            quarter=self.quarter and QuarterStep(self.quarter.level, tuple(self.quarter.tell)),
-            recurrence=self.recurrence
-            and Recurrence(self.recurrence.every, self.recurrence.due_working_days),
+            quarter=(
+                QuarterStep(self.quarter.level, tuple(self.quarter.tell)) if self.quarter else None
+            ),
+            recurrence=(
+                Recurrence(self.recurrence.every, self.recurrence.due_working_days)
+                if self.recurrence
+                else None
+            ),
             pause_working_days=self.pause_working_days,
             counts_in_ratio=self.counts_in_ratio,
         )

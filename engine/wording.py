@@ -162,6 +162,7 @@ def _years(m: re.Match[str]) -> Deadline:
 
 
 _YEAR = r"(?:năm )?(?P<y>20\d\d)"
+_DMY = r"(?P<d>\d{1,2})[/.-](?P<m>\d{1,2})[/.-](?P<y>20\d\d)"
 _LEAD_IN = r"(?:hoàn thành )?(?:trong |đến hết |trước khi hết )?"
 _WORDINGS = tuple(
     (re.compile(pattern), read)
@@ -169,10 +170,10 @@ _WORDINGS = tuple(
         (r"(?:thực hiện )?thường xuyên(?:, liên tục)?", _ongoing),
         (r"h[ằà]ng năm", _yearly),
         (
-            r"(?:hoàn thành )?(?:trước |đến )?ngày (?P<d>\d{1,2})[/.-](?P<m>\d{1,2})[/.-](?P<y>20\d\d)",
+            rf"(?:hoàn thành )?(?:trước |đến )?ngày {_DMY}",
             _day,
         ),
-        (r"(?P<d>\d{1,2})/(?P<m>\d{1,2})/(?P<y>20\d\d)", _day),
+        (_DMY, _day),
         (rf"{_LEAD_IN}tháng (?P<m>\d{{1,2}})(?:/| ){_YEAR}", _month),
         (rf"{_LEAD_IN}quý (?P<q>[ivx]+|\d+)(?:/|-| ){_YEAR}", _quarter),
         (rf"{_LEAD_IN}6 tháng (?P<half>đầu|cuối) {_YEAR}", _half_year),

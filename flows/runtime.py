@@ -1,6 +1,5 @@
 """What a flow process opens once: settings, database, engine; and the moment a run stands for."""
 
-import os
 from datetime import date
 from functools import cache
 
@@ -48,11 +47,3 @@ def run_name() -> str:
     name = prefect.runtime.flow_run.flow_name if context else "flow"
     day = parameters.get("as_of") or local_day(engine().clock.now())
     return f"{name} {parameters.get('quarter') or ''} {day}".replace("  ", " ")
-
-
-def environment(server_url: str | None = None) -> dict[str, str]:
-    """Return the environment of a Prefect process: no telemetry, and our server where given."""
-    extra = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
-    if server_url is not None:
-        extra["PREFECT_API_URL"] = server_url
-    return {**os.environ, **extra}

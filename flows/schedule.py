@@ -3,8 +3,8 @@
 from typing import Any
 
 from prefect import serve
-from prefect.deployments.runner import EntrypointType
 from prefect.schedules import Cron
+from prefect.types.entrypoint import EntrypointType
 
 from flows.deliver import deliver_outbox
 from flows.housekeeping import daily_root

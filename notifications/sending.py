@@ -139,7 +139,8 @@ def retry_at(attempts: int, now: datetime, wish_seconds: float | None) -> dateti
     if wish_seconds is not None:
         return now + timedelta(seconds=wish_seconds)
     longest = min(LONGEST_DELAY, FIRST_DELAY * 2 ** (attempts - 1))
-    return now + longest * random.random()
+    part = random.random()  # noqa: S311  spreads load, keeps no secret
+    return now + timedelta(seconds=longest.total_seconds() * part)
 
 
 def _send_one(engine: Engine, sender: Sender, owed: Owed, worker: str, counts: Counts) -> None:

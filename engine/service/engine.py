@@ -243,7 +243,7 @@ class Engine:
             available(definition, assignment, asking.actor, now, calendar),
         )
 
-    def _decide(  # noqa: PLR0913  the input of `decide` and where to read it from
+    def _decide(  # noqa: PLR0913, PLR0917  the input of `decide` and where to read it from
         self,
         connection: Connection,
         before: Assignment,

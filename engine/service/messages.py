@@ -72,7 +72,7 @@ class Messages:
             items = messages.waiting(connection, day, DAILY, now) if pairs else []
             for person_id, own in groupby(items, key=lambda item: item.person_id):
                 frozen = render(list(own))
-                content = "\0".join((frozen.subject, frozen.body_text, frozen.zalo_text))
+                content = f"{frozen.subject}\0{frozen.body_text}\0{frozen.zalo_text}"
                 message_id = messages.freeze(
                     connection, frozen, day, DAILY, hashlib.sha256(content.encode()).digest(), now
                 )

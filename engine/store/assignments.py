@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, text
+from sqlalchemy import Connection, bindparam, insert, select, text
 
 from engine.definition import DefinitionRef, Phase
 from engine.model import Assignment, Decision, Event
@@ -47,7 +47,7 @@ whole = select(*_COLUMNS).join_from(a, t, a.c.task_id == t.c.id).join(p, t.c.pla
 """Select of everything `from_row` needs."""
 
 
-def from_row(row: Row[Any] | Sequence[Any]) -> Assignment:
+def from_row(row: Any) -> Assignment:
     """Return the assignment of a row of `whole`."""
     return Assignment(
         id=row[0],

@@ -239,3 +239,17 @@ _SENTENCES = {  # by SQLSTATE, or by its class
     "XX001": _DAMAGED,
     "XX002": _DAMAGED,
 }
+
+
+def ensure_database(database: sa.Engine, name: str) -> None:
+    """Create a database of this name on the same server, where there is none."""
+    with (
+        translate_database_errors(),
+        database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+    ):
+        known = connection.execute(
+            sa.text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": name}
+        ).first()
+        if known is None:
+            quoted = database.dialect.identifier_preparer.quote(name)
+            connection.execute(sa.text(f"CREATE DATABASE {quoted}"))

@@ -14,6 +14,8 @@ A data folder holds:
     start.lock     locked while somebody looks for, starts or stops the server
     in-use.lock    share-locked by every process that uses the server; the kernel lets go of
                    it however the process ends, so there is no list to go stale
+    server.lock    inherited, locked, by the server and all its sessions: it is free when the
+                   last of them is dead, and not a moment earlier
 """
 
 import atexit
@@ -442,15 +444,39 @@ def _bring_up(
     home: _Home, folder: Path, account: _Account | None, configuration: Mapping[str, str]
 ) -> None:
     """Wait for the server that is starting, or start one, until it takes connections."""
-    running = _postmaster(home)
-    if running is not None and _wait(running, folder):
-        return
-    _clear_remains(home, folder)
-    said = home.log.stat().st_size if home.log.exists() else 0
-    process = _launch(home, folder, account, configuration)
+    with _opened(home, "server.lock") as lock:
+        if not _is_alone(home, folder, lock):
+            return
+        _remove_believed(home, folder)
+        said = home.log.stat().st_size if home.log.exists() else 0
+        process = _launch(home, folder, account, configuration, lock)
     if process is None or not _wait(process, folder):
         text = home.log.read_bytes()
         raise _explained(home, text[said if said <= len(text) else 0 :].decode(errors="replace"))
+
+
+def _is_alone(home: _Home, folder: Path, lock: int) -> bool:
+    """Return True once nothing of a former server lives, False if one takes connections.
+
+    Two servers writing one cluster would destroy it. What a killed server has left is given
+    time to notice, then ended.
+    """
+    begun = time.monotonic()
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        if _ping(folder) is Ping.OK:
+            return False
+        waited = time.monotonic() - begun
+        if waited > PATIENCE_SECONDS:
+            raise _not_ready()
+        if waited > ORPHANS_SECONDS and _postmaster(home) is None:
+            late = waited > ORPHANS_SECONDS + 5
+            for orphan in _processes(home):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    orphan.send_signal(signal.SIGKILL if late else signal.SIGQUIT)
+        time.sleep(0.05)
 
 
 def _wait(process: psutil.Process, folder: Path) -> bool:
@@ -461,14 +487,7 @@ def _wait(process: psutil.Process, folder: Path) -> bool:
         if not _is_alive(process):
             return False
         if time.monotonic() > deadline:
-            raise DatabaseProblem(
-                Sentence(
-                    f"Sau {PATIENCE_SECONDS:.0f} giây cơ sở dữ liệu vẫn chưa sẵn sàng, có thể đang "
-                    "phục hồi. Chờ ít phút rồi chạy lại.",
-                    f"After {PATIENCE_SECONDS:.0f} seconds the database is not ready, perhaps "
-                    "still recovering. Wait some minutes, then run the command again.",
-                )
-            )
+            raise _not_ready()
         time.sleep(pause)
         pause = min(pause * 1.5, 0.25)
     return True
@@ -481,30 +500,25 @@ def _is_alive(process: psutil.Process) -> bool:
         return False
 
 
-def _clear_remains(home: _Home, folder: Path) -> None:
-    """Wait out, then end, the orphans of a killed server, and remove what would be believed."""
-    orders = ((ORPHANS_SECONDS, signal.SIGQUIT), (5.0, signal.SIGKILL), (5.0, None))
-    for patience, order in orders:
-        orphans = _processes(home)
-        # Two processes writing one cluster would destroy it, so all of them must be gone.
-        _, left = psutil.wait_procs(orphans, timeout=patience)
-        if not any(_is_alive(process) for process in left):
-            break
-        for process in left:
-            if order is not None:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.send_signal(order)
+def _remove_believed(home: _Home, folder: Path) -> None:
+    """Remove what would make PostgreSQL believe that it runs already.
+
+    PostgreSQL itself removes the file of a dead process, after looking for orphans once more;
+    it refuses to start when the number now belongs to some other living process.
+    """
     pid = _written_pid(home)
-    # PostgreSQL itself removes the file of a dead process, after looking for orphans once
-    # more; it refuses to start when the number now belongs to some other living process.
-    if pid is None or psutil.pid_exists(pid):
+    if (pid is None or psutil.pid_exists(pid)) and not _processes(home):
         (home.cluster / "postmaster.pid").unlink(missing_ok=True)
     for left_over in folder.glob(".s.PGSQL.*"):
         left_over.unlink()
 
 
 def _launch(
-    home: _Home, folder: Path, account: _Account | None, configuration: Mapping[str, str]
+    home: _Home,
+    folder: Path,
+    account: _Account | None,
+    configuration: Mapping[str, str],
+    lock: int,
 ) -> psutil.Process | None:
     """Start the server, detached from this process, its terminal and its signals."""
     command = [str(programs() / "postgres"), "-D", str(home.cluster), "-k", str(folder)]
@@ -526,6 +540,7 @@ def _launch(
             env=_environment(),
             umask=0o077,
             start_new_session=True,
+            pass_fds=[lock],
             user=account.uid if account else None,
             group=account.gid if account else None,
             extra_groups=[] if account else None,
@@ -591,6 +606,17 @@ def _start_failed(said: str) -> DatabaseProblem:
             f"Không khởi động được cơ sở dữ liệu kèm theo: {reason}. Xem postgres.log trong "
             "thư mục dữ liệu.",
             f"The embedded database did not start: {reason}. See postgres.log in the data folder.",
+        )
+    )
+
+
+def _not_ready() -> DatabaseProblem:
+    return DatabaseProblem(
+        Sentence(
+            f"Sau {PATIENCE_SECONDS:.0f} giây cơ sở dữ liệu vẫn chưa sẵn sàng, có thể đang phục "
+            "hồi. Chờ ít phút rồi chạy lại.",
+            f"After {PATIENCE_SECONDS:.0f} seconds the database is not ready, perhaps still "
+            "recovering. Wait some minutes, then run the command again.",
         )
     )
 

@@ -105,7 +105,7 @@ WITH due AS MATERIALIZED (
 )
 SELECT
   (SELECT count(*) FROM due),
-  (SELECT (d.next_check_on, d.id)::text FROM due d ORDER BY d.next_check_on DESC, d.id DESC LIMIT 1),
+  (SELECT (next_check_on, id)::text FROM due ORDER BY next_check_on DESC, id DESC LIMIT 1),
   (SELECT count(*) FROM ledger),
   (SELECT jsonb_agg(f) FROM (SELECT rule, level, jsonb_agg(DISTINCT assignment_id) AS ids
     FROM ledger GROUP BY rule, level) f)

@@ -49,7 +49,8 @@ SELECT
   (SELECT array_agg(ARRAY[g.role, g.agency_code] ORDER BY g.id) FROM role_grant g
     JOIN agency y ON y.code = g.agency_code
     WHERE g.person_id = :person_id AND :today >= g.valid_from
-      AND :today <= coalesce(g.valid_to, 'infinity') AND :today <= coalesce(y.valid_to, 'infinity')),
+      AND :today <= coalesce(g.valid_to, 'infinity')
+      AND :today <= coalesce(y.valid_to, 'infinity')),
   (SELECT array_agg(ARRAY[d.from_person_id::text, g.role, g.agency_code] ORDER BY d.id, g.id)
     FROM delegation d LEFT JOIN role_grant g ON g.person_id = d.from_person_id
       AND :today >= g.valid_from AND :today <= coalesce(g.valid_to, 'infinity')
@@ -123,12 +124,13 @@ def save(
     values: dict[str, Any] = {"full_name": full_name, "active": True}
     if password is not None:
         values["password_hash"] = password
-    return connection.execute(
+    made: int = connection.execute(
         upsert(person)
         .values(login=login, created_at=now, **values)
         .on_conflict_do_update(index_elements=["login"], set_=values)
         .returning(person.c.id)
     ).scalar_one()
+    return made
 
 
 def replace_grants(
@@ -184,7 +186,7 @@ def add_token(
     expires_at: datetime | None,
 ) -> int:
     """Insert a token by its hash; return the id."""
-    return connection.execute(
+    made: int = connection.execute(
         insert(token)
         .values(
             person_id=person_id,
@@ -196,6 +198,7 @@ def add_token(
         )
         .returning(token.c.id)
     ).scalar_one()
+    return made
 
 
 def of_token(connection: Connection, hashed: bytes, now: datetime) -> Person | None:
@@ -231,7 +234,7 @@ def add_delegation(
     now: datetime,
 ) -> int:
     """Insert a delegation; return the id."""
-    return connection.execute(
+    made: int = connection.execute(
         insert(delegation)
         .values(
             from_person_id=from_person,
@@ -243,6 +246,7 @@ def add_delegation(
         )
         .returning(delegation.c.id)
     ).scalar_one()
+    return made
 
 
 def end_delegation(connection: Connection, delegation_id: int, at: datetime) -> None:

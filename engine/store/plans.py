@@ -75,9 +75,10 @@ def listed(connection: Connection) -> list[Plan]:
 
 def add(connection: Connection, values: Mapping[str, Any], now: datetime) -> int:
     """Insert a plan; return its id."""
-    return connection.execute(
+    made: int = connection.execute(
         insert(plan).values(imported_at=now, **values).returning(plan.c.id)
     ).scalar_one()
+    return made
 
 
 def add_tasks(connection: Connection, plan_id: int, rows: Sequence[ReadRow]) -> None:

@@ -43,7 +43,7 @@ class GovMail(Channel):
     title_maxlen = 1000
     body_maxlen = 10_000_000
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  a mail has as many parts
         self,
         server: SmtpServer,
         to_address: str,

@@ -74,15 +74,15 @@ def _outcome(response: requests.Response) -> Outcome:
     if answer is None:
         refused = response.status_code in _LATER
         state = OutcomeState.RETRY if refused else OutcomeState.UNKNOWN
-        code = f"http-{response.status_code}"
-        return Outcome(state, code, "no answer of the API", None, _retry_after(response))
+        http = f"http-{response.status_code}"
+        return Outcome(state, http, "no answer of the API", None, _retry_after(response))
     if answer.get("ok") is True:
         result = answer.get("result")
         message_id = result.get("message_id") if isinstance(result, dict) else None
         if not message_id:
             return Outcome(OutcomeState.UNKNOWN, "no-message-id", "accepted without an id")
         return Outcome(OutcomeState.ACCEPTED, "ok", "", str(message_id))
-    code = answer.get("error_code") or response.status_code
+    code: Any = answer.get("error_code") or response.status_code
     text = str(answer.get("description", ""))
     if code in _LATER:
         return Outcome(OutcomeState.RETRY, str(code), text, None, _retry_after(response))

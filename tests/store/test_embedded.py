@@ -321,8 +321,9 @@ def test_a_long_recovery_is_waited_for_but_not_for_ever(
         with pytest.raises(DatabaseProblem, match="perhaps still recovering"):
             embedded.start(home)
 
-    assert ask(embedded.start(home)) == 1  # the one that was starting meanwhile
+    assert ask(embedded.start(home)) == 1
 
+    # Once when it was made, once before it was killed, once for the recovery.
     assert (home / "postgres.log").read_text().count("starting PostgreSQL") == 3
 
 

@@ -179,12 +179,13 @@ def statistics(
 ) -> list[Mapping[str, Any]]:
     """Return the four boxes by plan, section or agency."""
     key, label = _BY[by]
+    sums = ", ".join(f"sum(a.{box})::int AS {box}" for box in BOXES)
     query = f"""
     WITH ratio AS MATERIALIZED ({_RATIO}), counted AS (
       SELECT a.task_id, a.agency_code, {_COUNTED} FROM assignment a
       JOIN ratio r ON (r.name, r.version) = (a.definition_name, a.definition_version)
       WHERE a.parent_id IS NULL GROUP BY 1, 2)
-    SELECT {key} AS key, min({label}) AS label, {", ".join(f"sum(a.{box})::int AS {box}" for box in BOXES)}
+    SELECT {key} AS key, min({label}) AS label, {sums}
     FROM counted a JOIN task t ON t.id = a.task_id JOIN plan p ON p.id = t.plan_id
     JOIN agency y ON y.code = a.agency_code
     WHERE CAST(:plan AS text) IS NULL OR p.number = :plan

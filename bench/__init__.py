@@ -1,0 +1,1 @@
+"""What `dondoc bench` measures, and the believable year of the demo."""

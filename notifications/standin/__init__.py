@@ -1,0 +1,1 @@
+"""Local stand-ins of the outside world, for the demo and the tests."""

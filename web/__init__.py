@@ -1,0 +1,1 @@
+"""Server-rendered Vietnamese pages on the same application services."""
