@@ -14,6 +14,7 @@ from engine.clock import SystemClock, at, local_day
 from engine.service.engine import Engine
 from engine.settings import Settings
 from flows.processes import everything
+from notifications.sending import Sender, deliver, plan_digests
 from notifications.standin.mailbox import Mailbox
 from notifications.standin.zalo import ZaloStandIn
 
@@ -47,7 +48,7 @@ def run() -> None:
         parts = stack.enter_context(everything(settings))
         engine = parts.engine
         if not engine.plans.listed():
-            _fill(engine)
+            _fill(engine, settings)
         _say("Quét và gửi qua Prefect… (sweep and delivery through Prefect)")
         parts.run_flows("open-periods", "sweep-due", "deliver-outbox")
         _say(_where_to_look(settings, mailbox.url, zalo.url, engine))
@@ -60,12 +61,20 @@ def run() -> None:
         )
 
 
-def _fill(engine: Engine) -> None:
+def _fill(engine: Engine, settings: Settings) -> None:
     until = local_day(SystemClock().now())
     start = engine.at(at(rehearsal.ISSUED))
     rehearsal.load_reference(start)
     _say(f"Giao kế hoạch 51/KH-UBND ngày 07/03/2025: {rehearsal.assign(start)} phần việc")
-    rehearsal.replay(engine, until, lambda month: _say(f"… tháng {month:%m/%Y}"))
+    sender = Sender(settings)
+
+    def end_of_month(then: Engine) -> None:
+        plan_digests(then, settings)
+        sent = deliver(then, settings, sender)
+        month = local_day(then.clock.now())
+        _say(f"… tháng {month:%m/%Y}: {sent.accepted} tin đã gửi")
+
+    rehearsal.replay(engine, until, end_of_month)
 
 
 def _where_to_look(settings: Settings, mail: str, zalo: str, engine: Engine) -> str:

@@ -53,19 +53,24 @@ class _Step:
 
 
 def replay(
-    engine: Engine, until: date, progress: Callable[[date], None], seed: int = 51
+    engine: Engine, until: date, after_month: Callable[[Engine], None], seed: int = 51
 ) -> list[SweepResult]:
     """Live through the year from the day of the plan to `until`; return the quarters' results.
 
     Every month the periods that began are opened and what is due is swept; agencies then do
     what they do. A step the engine refuses (the agency has ended, the task moved on) is left
     out, as it would be in life.
+
+    Args:
+        engine: With plan 51 assigned.
+        until: The last day lived through.
+        after_month: Called with the engine as of the last day of every month.
+        seed: Draws another year.
     """
     people = {login: engine.people.find(login).id for login in _logins()}
     chance = random.Random(seed)  # noqa: S311  invents a year, keeps no secret
     quarters: list[SweepResult] = []
     for first, last in _months(ISSUED, until):
-        progress(first)
         now = engine.at(at(first))
         now.periods.open()
         for step in sorted(_steps(now, chance, first, last), key=lambda s: s.day):
@@ -77,12 +82,14 @@ def replay(
                 )
             except EngineError:
                 continue
-        engine.at(at(last)).sweeps.run()
+        at_end = engine.at(at(last))
+        at_end.sweeps.run()
+        after_month(at_end)
         if last.month % 3 == 0 and last < until:
             day = engine.calendars.read().next_working(last + timedelta(days=1))
             name = f"{last.year}Q{last.month // 3}"
             quarters.append(engine.at(at(day)).sweeps.quarter(name))
-        engine.at(at(last)).history.make_roots()
+        at_end.history.make_roots()
     return quarters
 
 

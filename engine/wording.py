@@ -264,6 +264,6 @@ def _folded(text: str) -> str:
     """Return text for comparing: NFC, lower case, one space, usual tone marks."""
     words = " ".join(unicodedata.normalize("NFC", text).casefold().split())
     for variant, usual in _TONES.items():
-        # Inside "quý" the u belongs to the consonant; only a vowel pair is rewritten.
-        words = re.sub(rf"(?<!q){variant}", usual, words)
+        # Only a pair of vowels that ends the word: not "quý" (qu is a consonant), not "hoàn".
+        words = re.sub(rf"(?<!q){variant}(?!\w)", usual, words)
     return re.sub(r"\s+([,;.:])", r"\1", words)

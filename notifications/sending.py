@@ -178,13 +178,17 @@ def _is_time(engine: Engine, now: datetime) -> bool:
 
 
 def _one_each(items: Sequence[WaitingItem]) -> list[WaitingItem]:
-    """Return one item per assignment and reason, the highest level of several."""
-    best: dict[tuple[int, str], WaitingItem] = {}
+    """Return one item per assignment: the rung of the highest level before any news."""
+    best: dict[int, WaitingItem] = {}
     for item in items:
-        held = best.get((item.assignment_id, item.reason))
-        if held is None or (item.level or 0) > (held.level or 0):
-            best[item.assignment_id, item.reason] = item
+        held = best.get(item.assignment_id)
+        if held is None or _weight(item) > _weight(held):
+            best[item.assignment_id] = item
     return list(best.values())
+
+
+def _weight(item: WaitingItem) -> tuple[bool, int]:
+    return item.level is not None, item.level or 0
 
 
 def _item(item: WaitingItem, day: date, base: str) -> DigestItem:

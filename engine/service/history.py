@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -85,11 +86,13 @@ class History:
         with translate_database_errors(), self._engine.database.connect() as connection:
             connection = connection.execution_options(isolation_level="REPEATABLE READ")  # noqa: PLW2901
             try:
-                with connection.begin():
-                    rows = _Rows(connection)
-                    for assignment_id, chain in groupby(
-                        events.stream(connection), key=lambda e: e.assignment_id
-                    ):
+                with (
+                    connection.begin(),
+                    closing(events.stream(connection)) as stream,
+                    closing(assignments.stream(connection)) as found,
+                ):
+                    rows = _Rows(found)
+                    for assignment_id, chain in groupby(stream, key=lambda e: e.assignment_id):
                         checked += self._chain(connection, rows, assignment_id, chain)
                         chains += 1
                         if progress is not None:
@@ -117,8 +120,8 @@ class History:
     def export(self) -> Iterator[Mapping[str, Any]]:
         """Yield every event and then every root as JSON-ready objects."""
         with translate_database_errors(), self._engine.database.connect() as connection:
-            for event in events.stream(connection):
-                yield event_json(event)
+            with closing(events.stream(connection)) as stream:
+                yield from map(event_json, stream)
             for day, number, root in events.roots(connection):
                 yield {"day": day.isoformat(), "events": number, "root": root.hex()}
 
@@ -189,8 +192,8 @@ class History:
 class _Rows:
     """The assignments in the order of their ids, read beside the events."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._rows = assignments.stream(connection)
+    def __init__(self, rows: Iterator[Assignment]) -> None:
+        self._rows = rows
         self._next = next(self._rows, None)
 
     def take(self, assignment_id: int) -> Assignment:

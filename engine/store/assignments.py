@@ -1,7 +1,7 @@
 """Rows of `assignment`, and the one statement that writes a transition."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -274,8 +274,9 @@ def _iso(day: date | None) -> str | None:
     return None if day is None else day.isoformat()
 
 
-def stream(connection: Connection, batch: int = 2000) -> Iterator[Assignment]:
+def stream(connection: Connection, batch: int = 2000) -> Generator[Assignment, None, None]:
     """Yield every assignment by id, a batch in memory at a time."""
-    rows = connection.execution_options(yield_per=batch).execute(whole.order_by(a.c.id))
-    for row in rows:
-        yield from_row(row)
+    query = whole.order_by(a.c.id)
+    with connection.execution_options(yield_per=batch).execute(query) as rows:
+        for row in rows:
+            yield from_row(row)

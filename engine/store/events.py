@@ -1,6 +1,6 @@
 """History: reading events, roots over days."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -88,13 +88,12 @@ def page(
     return [from_row(row) for row in connection.execute(query)]
 
 
-def stream(connection: Connection, batch: int = 2000) -> Iterator[Event]:
+def stream(connection: Connection, batch: int = 2000) -> Generator[Event, None, None]:
     """Yield every event by assignment and seq, a batch in memory at a time."""
-    rows = connection.execution_options(yield_per=batch).execute(
-        select(*_COLUMNS).order_by(event.c.assignment_id, event.c.seq)
-    )
-    for row in rows:
-        yield from_row(row)
+    query = select(*_COLUMNS).order_by(event.c.assignment_id, event.c.seq)
+    with connection.execution_options(yield_per=batch).execute(query) as rows:
+        for row in rows:
+            yield from_row(row)
 
 
 def count(connection: Connection) -> int:

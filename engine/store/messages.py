@@ -65,8 +65,9 @@ def take_turns(connection: Connection, subject: str) -> None:
     )
 
 
-# A (role, agency) waits whole until none of its people has a message of this day and slot:
-# a row is told once, to everybody it is for.
+# A (role, agency) waits whole until none of its people has a message of this day and slot: a row
+# is told once, to everybody it is for. A rung whose assignment was settled or paused meanwhile
+# is not told any more.
 _WAITING = text("""
 WITH open_rows AS (
   SELECT role, agency_code, assignment_id, rule AS reason, level FROM escalation
@@ -93,6 +94,7 @@ JOIN agency b ON b.code = a.agency_code
 JOIN task k ON k.id = a.task_id
 JOIN plan l ON l.id = k.plan_id
 WHERE NOT EXISTS (SELECT FROM served s WHERE (s.role, s.agency_code) = (r.role, r.agency_code))
+  AND (r.level IS NULL OR (a.phase IN ('open', 'review') AND coalesce(a.paused_until < :day, true)))
 ORDER BY p.id, r.assignment_id, r.reason, r.level
 """)
 

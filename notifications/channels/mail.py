@@ -8,6 +8,7 @@ from email.header import Header
 from email.message import Message
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
+from email.policy import compat32
 from email.utils import format_datetime, formataddr
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from notifications.channels.base import Channel
 from notifications.domain import Outcome, OutcomeState
 
 TIMEOUT_SECONDS = 20.0
+
+_WIRE = compat32.clone(linesep="\r\n")  # smtplib sends bytes as they are
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class GovMail(Channel):
 
     def attempt(self, body: str, title: str) -> Outcome:
         """Hand the mail over. What is certain ends before the text is sent; after it, nothing."""
-        mail = self.message(body, title).as_bytes()
+        mail = self.message(body, title).as_bytes(policy=_WIRE)
         try:
             smtp = self._connect()
         except (OSError, smtplib.SMTPException) as problem:

@@ -1,0 +1,134 @@
+from collections import Counter
+from datetime import date
+
+import pytest
+
+from definitions import loader
+from engine.agencies import GroupUnconfirmed
+from engine.deadlines import DeadlineKind
+from engine.wording import Flag, read_deadline, read_parties, read_row
+from tests.factories import ISSUED, plan_51
+
+DIRECTORY = loader.directory(loader.DIRECTORY)
+ROWS = [read_row(row, DIRECTORY, ISSUED) for row in plan_51().rows]
+REVIEW = {1, 6, 9, 12, 13, 14, 15, 17, 23, 25, 48, 51, 52, 61}
+
+
+def test_51_rows_of_plan_51_are_ok_and_14_wait_for_a_clerk() -> None:
+    assert {r.printed.number for r in ROWS if r.flag is Flag.REVIEW} == REVIEW
+    assert Counter(r.flag for r in ROWS) == {Flag.OK: 51, Flag.REVIEW: 14}
+
+
+def test_the_deadlines_of_plan_51_are_of_the_kinds_printed() -> None:
+    assert Counter(r.deadline.kind for r in ROWS) == {
+        DeadlineKind.ONGOING: 30,
+        DeadlineKind.QUARTER: 29,
+        DeadlineKind.YEARLY: 3,
+        DeadlineKind.MISSING: 2,
+        DeadlineKind.MONTH: 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "due"),
+    [
+        ("Quý III/2025", date(2025, 9, 30)),
+        ("quý 3/2025", date(2025, 9, 30)),
+        ("Tháng 3/2025", date(2025, 3, 31)),
+        ("trước ngày 15/11/2025", date(2025, 11, 15)),
+        ("Năm 2026", date(2026, 12, 31)),
+        ("6 tháng đầu năm 2026", date(2026, 6, 30)),
+        ("2025 - 2026", date(2026, 12, 31)),
+        ("Hoàn thành trong tháng 9/2025", date(2025, 9, 30)),
+    ],
+)
+def test_a_deadline_is_the_last_day_in_time(text: str, due: date) -> None:
+    deadline, reasons = read_deadline(text, ISSUED)
+
+    assert (deadline.due_on, reasons) == (due, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Quý V/2025", "impossible_date"),
+        ("31/02/2026", "impossible_date"),
+        ("Tháng 13/2025", "impossible_date"),
+        ("2027-2026", "range_backwards"),
+        ("Quý IV/2024", "date_before_plan"),
+        ("sau khi có hướng dẫn của Trung ương", "unknown_deadline"),
+        ("", "missing_deadline"),
+        (None, "missing_deadline"),
+    ],
+)
+def test_what_is_no_certain_date_is_never_guessed(text: str | None, reason: str) -> None:
+    _, reasons = read_deadline(text, ISSUED)
+
+    assert reasons == (reason,)
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("Sở Văn hóa, Thể thao và Du lịch", ["so-vhttdl"]),
+        ("Sở Văn hoá, Thể thao và Du lịch; Sở Y tế", ["so-vhttdl", "so-y-te"]),
+        (
+            "Các Sở: Tư pháp, Giáo dục và Đào tạo, Y tế, Nông nghiệp và Môi trường",
+            ["so-tu-phap", "so-gddt", "so-y-te", "so-nnmt"],
+        ),
+        (
+            "Các sở, ban, ngành, UBND cấp huyện, UBND xã",
+            ["@so-ban-nganh", "@ubnd-cap-huyen", "@ubnd-cap-xa"],
+        ),
+        (
+            "Ban Quản lý KKT Dung Quất và Các KCN tỉnh; Các địa phương",
+            ["bql-dung-quat", "@dia-phuong"],
+        ),
+        ("các cơ quan báo chí; Đài PTTH tinh", ["@co-quan-bao-chi", "dai-ptth"]),
+    ],
+)
+def test_names_are_matched_whole_and_commas_inside_them_survive(
+    text: str, codes: list[str]
+) -> None:
+    parties = read_parties(text, DIRECTORY, ISSUED)
+
+    assert (list(parties.codes), parties.reasons) == (codes, ())
+
+
+def test_concerned_agencies_name_nobody() -> None:
+    parties = read_parties("Các sở, ban ngành liên quan", DIRECTORY, ISSUED)
+
+    assert (parties.codes, parties.reasons) == ((), ("related_only",))
+
+
+def test_an_unknown_name_and_an_ended_agency_wait_for_a_person() -> None:
+    unknown = read_parties("Sở Thông tin và Truyền thông, Sở Y tế", DIRECTORY, ISSUED)
+    ended = read_parties("UBND huyện Lý Sơn", DIRECTORY, date(2025, 7, 1))
+
+    assert (unknown.codes, unknown.reasons) == (("so-y-te",), ("unknown_party",))
+    assert ended.reasons == ("ended_agency",)
+
+
+def test_groups_expand_on_the_day_and_an_unconfirmed_one_never() -> None:
+    march, july = ISSUED, date(2025, 7, 1)
+
+    assert len(DIRECTORY.expand("@so-ban-nganh", march)) == 14
+    assert len(DIRECTORY.expand("@dia-phuong", march)) == 13
+    assert DIRECTORY.expand("@ubnd-cap-huyen", july) == []
+    with pytest.raises(GroupUnconfirmed, match="UBND cấp xã"):
+        DIRECTORY.expand("@ubnd-cap-xa", march)
+
+
+def test_the_fan_out_of_the_named_rows_is_53_14_by_14_and_15_by_13() -> None:
+    named = groups = districts = 0
+    for row in ROWS:
+        for party in row.lead:
+            match party:
+                case "@so-ban-nganh":
+                    groups += len(DIRECTORY.expand(party, ISSUED))
+                case "@ubnd-cap-huyen" | "@dia-phuong":
+                    districts += len(DIRECTORY.expand(party, ISSUED))
+                case _ if not party.startswith("@"):
+                    named += 1
+
+    assert (named, groups, districts) == (53, 196, 195)
