@@ -28,26 +28,27 @@ class BodyLimit:
             await self._refuse(scope, receive, send)
             return
         seen = 0
-        begun = False
+        over = False
 
         async def counted() -> Message:
-            nonlocal seen
+            nonlocal seen, over
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._limit:
+                over = True
                 raise _TooLarge
             return message
 
         async def watched(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
+            # What the application makes of a body cut short is not its answer.
+            if not over:
+                await send(message)
 
         try:
             await self._app(scope, counted, watched)
         except _TooLarge:
-            if begun:
-                raise
+            over = True
+        if over:
             await self._refuse(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:

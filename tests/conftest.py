@@ -11,14 +11,19 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from engine.service.engine import Engine
 from engine.settings import Settings
 from engine.store.database import open_database
 from tests.databases import (
+    TEMPLATE,
     Server,
     embedded_server,
     installed_server,
     temporary_folder,
 )
+from tests.factories import with_plan_51
+
+PLAN_51_TEMPLATE = "plan_51_template"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -84,3 +89,28 @@ def folder() -> Iterator[Path]:
     """A new folder, under a short path, that the server's account can pass through."""
     with temporary_folder() as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def plan_51_server(migrated_server: Server) -> Server:
+    """The same PostgreSQL, with a template in which plan 51 is assigned."""
+    migrated_server.create(PLAN_51_TEMPLATE, TEMPLATE)
+    database = open_database(migrated_server.settings(PLAN_51_TEMPLATE))
+    with_plan_51(database)
+    database.dispose()
+    return migrated_server
+
+
+@pytest.fixture
+def plan_51_settings(plan_51_server: Server) -> Iterator[Settings]:
+    """Settings that use a database of the test's own, with plan 51 assigned."""
+    with plan_51_server.new_database(PLAN_51_TEMPLATE) as name:
+        yield plan_51_server.settings(name)
+
+
+@pytest.fixture
+def plan_51(plan_51_settings: Settings) -> Iterator[Engine]:
+    """An engine on the day plan 51 was issued, with every task assigned."""
+    database = open_database(plan_51_settings)
+    yield with_plan_51(database)
+    database.dispose()

@@ -127,7 +127,7 @@ def installed_server(programs: Path) -> Iterator[Server]:
             os.chown(folder, account, -1)
         data = folder / "data"
         options = ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
-        subprocess.run(  # noqa: S603
+        subprocess.run(
             [programs / "initdb", "-D", data, "-U", "postgres", *options],
             check=True,
             capture_output=True,
@@ -136,7 +136,7 @@ def installed_server(programs: Path) -> Iterator[Server]:
         )
         options = [f"--{name}={value}" for name, value in CAREFREE.items()]
         with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(  # noqa: S603
+            process = subprocess.Popen(
                 [programs / "postgres", "-D", data, "-k", folder, "-h", "", *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -159,7 +159,7 @@ def installed_server(programs: Path) -> Iterator[Server]:
 
 def _place() -> Path | None:
     """Return the memory as a place for files if it has room: a database is some 300 files."""
-    memory = Path("/dev/shm")  # noqa: S108
+    memory = Path("/dev/shm")
     if "TMPDIR" in os.environ or not os.access(memory, os.W_OK):
         return None
     return memory if shutil.disk_usage(memory).free > ROOM_BYTES else None

@@ -39,7 +39,13 @@ def a_province(database: sa.Engine, day: date = ISSUED) -> Engine:
 
 
 def with_plan_51(database: sa.Engine, *, assigned: bool = True) -> Engine:
-    """The province on the day plan 51 was issued, with the demo clerk's decisions."""
+    """The province on the day plan 51 was issued, with the demo clerk's decisions.
+
+    On a database that holds it already (`database_with_plan_51`) nothing is loaded again.
+    """
+    engine = Engine(database, FixedClock(at(ISSUED)))
+    if engine.plans.listed():
+        return engine
     engine = a_province(database)
     engine.plans.apply(plan_51())
     engine.plans.record_decisions(*loader.decisions(loader.PLAN_51_DECISIONS))

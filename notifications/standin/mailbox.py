@@ -3,6 +3,7 @@
 import email
 import email.policy
 import html
+import socket
 import threading
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,15 +17,24 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from notifications.standin.pages import page
 
 
+class LocalSmtp(Controller):  # type: ignore[misc]  # aiosmtpd has no types
+    """An SMTP server on this machine; on a free port, where 0 is asked for."""
+
+    def __init__(self, handler: object, port: int = 0, **values: Any) -> None:
+        if port == 0:  # the controller greets itself on its port, so the port has to be known
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = free.getsockname()[1]
+        super().__init__(handler, hostname="127.0.0.1", port=port, decode_data=False, **values)
+
+
 class Mailbox:
     """SMTP on one port, a page on another, one .eml file a message in `folder`."""
 
     def __init__(self, folder: Path, smtp_port: int = 0, http_port: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self._smtp = Controller(
-            _Keeper(folder), hostname="127.0.0.1", port=smtp_port, decode_data=False
-        )
+        self._smtp = LocalSmtp(_Keeper(folder), smtp_port)
         handler = type("Handler", (_Handler,), {"folder": folder})
         self._http = ThreadingHTTPServer(("127.0.0.1", http_port), handler)
         self._http.daemon_threads = True
@@ -33,8 +43,7 @@ class Mailbox:
     @property
     def smtp_port(self) -> int:
         """Return the port mail is taken on."""
-        server: Any = self._smtp.server
-        port: int = server.sockets[0].getsockname()[1]
+        port: int = self._smtp.port
         return port
 
     @property

@@ -58,8 +58,7 @@ def test_no_line_of_the_two_annexes_is_lost() -> None:
 
     assert all(
         line in heads
-        or line.endswith(".")
-        and len(line) < 5
+        or (line.endswith(".") and len(line) < 5)
         or line.startswith(
             (
                 "DANH MỤC",

@@ -1,7 +1,6 @@
 """Whoever alters history is found, and the first altered row is named."""
 
 import subprocess
-
 import threading
 from pathlib import Path
 
@@ -11,6 +10,11 @@ import sqlalchemy as sa
 from engine.clock import at
 from engine.service.engine import Engine
 from tests.factories import ISSUED, assignment, person, reported, with_plan_51
+
+
+@pytest.fixture
+def database(plan_51: Engine) -> sa.Engine:
+    return plan_51.database
 
 
 def _tampered(database: sa.Engine, *statements: str) -> None:
@@ -35,7 +39,7 @@ def _worked(database: sa.Engine) -> tuple[Engine, int]:
 def test_history_refuses_to_be_changed(database: sa.Engine, verb: str) -> None:
     _worked(database)
 
-    with pytest.raises(sa.exc.DBAPIError, match="append-only|foreign key"), database.begin() as c:
+    with pytest.raises(sa.exc.DBAPIError, match=r"append-only|foreign key"), database.begin() as c:
         c.execute(sa.text(verb))
 
 
@@ -50,7 +54,8 @@ def test_an_altered_event_is_named(database: sa.Engine) -> None:
     engine, number = _worked(database)
     _tampered(
         database,
-        f"""UPDATE event SET data = '{{"reason": "khác"}}' WHERE assignment_id = {number} AND seq = 3""",
+        f"""UPDATE event SET data = '{{"reason": "khác"}}'
+        WHERE assignment_id = {number} AND seq = 3""",
     )
 
     fault = engine.history.verify().fault
@@ -152,7 +157,7 @@ def test_an_answered_transition_survives_a_killed_server(folder: Path) -> None:
             int(r["id"])
             for r in engine.lists.assignments(agency="skhcn", state="in_progress", limit=200)
         ]
-        answered: dict[int, int] = {number: 1 for number in numbers}
+        answered: dict[int, int] = dict.fromkeys(numbers, 1)
         stop = threading.Event()
 
         def stream() -> None:

@@ -18,9 +18,8 @@ from engine.errors import (
     UnknownTransition,
     WrongState,
 )
-from engine.service.engine import Request
+from engine.service.engine import Engine, Request
 from tests.factories import (
-    PLAN,
     PLAN_DATA,
     REPORT_DATA,
     assignment,
@@ -28,6 +27,11 @@ from tests.factories import (
     reported,
     with_plan_51,
 )
+
+
+@pytest.fixture
+def database(plan_51: Engine) -> sa.Engine:
+    return plan_51.database
 
 
 def test_one_task_goes_from_assigned_to_closed(database: sa.Engine) -> None:
@@ -202,7 +206,7 @@ def test_an_agency_that_has_ended_gives_no_right(database: sa.Engine) -> None:
 
 
 class TestFourEyes:
-    def test_sở_khcn_is_reviewed_one_level_up_and_by_nobody_of_its_own(
+    def test_so_khcn_is_reviewed_one_level_up_and_by_nobody_of_its_own(
         self, database: sa.Engine
     ) -> None:
         engine = with_plan_51(database)
@@ -217,7 +221,7 @@ class TestFourEyes:
             "completed"
         )
 
-    def test_a_delegation_to_sở_khcn_does_not_help(self, database: sa.Engine) -> None:
+    def test_a_delegation_to_so_khcn_does_not_help(self, database: sa.Engine) -> None:
         engine = with_plan_51(database)
         number = assignment(engine, 4, "skhcn")
         reported(engine, number, "cv.skhcn", "dp.vp-ubnd")

@@ -166,7 +166,7 @@ def test_the_password_never_stands_on_a_command_line(
     migrations.backup(Settings(database_url=address), tmp_path / "backup")
 
     password, line = (tmp_path / "seen").read_text().split(" ", 1)
-    assert password == "S3cret"  # noqa: S105
+    assert password == "S3cret"
     assert "S3cret" not in line
     assert str(server.socket) in line.replace("%2F", "/")
 

@@ -178,7 +178,7 @@ def test_errors_of_the_statement_travel_on(
 
 def test_a_full_pool_says_so(empty_settings: Settings) -> None:
     database = open_database(empty_settings.model_copy(update={"pool_size": 1}))
-    database.pool._timeout = 0.1  # type: ignore[attr-defined] # noqa: SLF001
+    database.pool._timeout = 0.1  # type: ignore[attr-defined]
 
     with (
         database.connect(),

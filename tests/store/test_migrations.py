@@ -62,7 +62,7 @@ def test_six_servers_upgrading_at_once_take_turns(
     environment = {**os.environ, "DONDOC_DATABASE_URL": address}
 
     def upgrade(_: int) -> str:
-        return subprocess.run(  # noqa: S603
+        return subprocess.run(
             [sys.executable, "-W", "error", "-c", script],
             check=True,
             stdout=subprocess.PIPE,
