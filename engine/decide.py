@@ -142,7 +142,8 @@ def decide(  # noqa: PLR0913, PLR0917  the whole input of a decision
         raise NotAllowed(rights + rules)
     if rules:
         raise TransitionRefused(rules)
-    after = _after(definition, assignment, transition, case)
+    change = _change(definition, assignment, transition, case)
+    tracked = _tracked(assignment, change)
     event = chain.sealed(
         Event(
             assignment_id=assignment.id,
@@ -150,18 +151,19 @@ def decide(  # noqa: PLR0913, PLR0917  the whole input of a decision
             at=now,
             transition=name,
             from_state=assignment.state,
-            to_state=after.state,
+            to_state=change["state"],
             actor_id=actor.person_id,
             acting_for_id=None if authority is None else authority.acting_for,
             agency=None if authority is None else authority.agency,
             role=None if authority is None else authority.role,
             data=entered,
-            changes=_changes(assignment, after),
+            changes=tracked,
             previous_hash=assignment.head,
         )
     )
+    after = replace(assignment, **change, version=event.seq, head=event.hash)
     return Decision(
-        assignment=replace(after, version=event.seq, head=event.hash),
+        assignment=after,
         event=event,
         notices=notices(definition.ref, transition, after),
         opens=transition.opens,
@@ -251,7 +253,10 @@ def opened(  # noqa: PLR0913  the whole input of an opening, by name
             agency=None,
             role=None,
             data=bare.facts,
-            changes={"definition": [None, str(definition.ref)], **_changes(None, bare)},
+            changes={
+                "definition": [None, str(definition.ref)],
+                **_tracked(None, {column: getattr(bare, column) for column in _TRACKED}),
+            },
             previous_hash=GENESIS,
         )
     )
@@ -381,10 +386,10 @@ def _refusals(transition: Transition, case: Case) -> tuple[list[Sentence], list[
     return rights, rules
 
 
-def _after(
+def _change(
     definition: Definition, before: Assignment, transition: Transition, case: Case
-) -> Assignment:
-    data = case.data or {}
+) -> dict[str, Any]:
+    """Return the columns a transition sets, but for version and head."""
     match transition.target:
         case None:
             state = before.state
@@ -393,16 +398,20 @@ def _after(
         case target:
             state = target
     phase = definition.phase(state)
-    change: dict[str, Any] = {
-        "state": state,
-        "phase": phase,
-        "facts": {**before.facts, **data},
-        "previous_state": before.state if phase is Phase.PAUSED else None,
-    }
+    change: dict[str, Any] = {"state": state, "phase": phase}
+    if case.data:
+        change["facts"] = {**before.facts, **case.data}
+    if phase is not before.phase:
+        change["previous_state"] = before.state if phase is Phase.PAUSED else None
     for effect in sorted(transition.effects):
         change |= _EFFECTS[effect](definition, before, case)
-    after = replace(before, **change)
-    return replace(after, next_check_on=_next_check(definition, after, case))
+    if phase is not before.phase or not _CLOCKS.isdisjoint(change):
+        change["next_check_on"] = _next_check(definition, replace(before, **change), case)
+    return change
+
+
+# What decides when the sweep has to look again; while none of it changes, neither does the day.
+_CLOCKS = frozenset({"due_on", "reported_on", "paused_until", "round"})
 
 
 def _take_part(_: Definition, before: Assignment, case: Case) -> dict[str, Any]:
@@ -450,14 +459,16 @@ def _next_check(definition: Definition, after: Assignment, case: Case) -> date |
     return day
 
 
-def _changes(before: Assignment | None, after: Assignment) -> dict[str, Any]:
-    changes = {}
+def _tracked(before: Assignment | None, change: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an event records of a change: column -> [old, new], where they differ."""
+    tracked = {}
     for column in _TRACKED:
-        new = _to_json(getattr(after, column))
-        old = None if before is None else _to_json(getattr(before, column))
-        if new != old:
-            changes[column] = [old, new]
-    return changes
+        if column in change:
+            new = _to_json(change[column])
+            old = None if before is None else _to_json(getattr(before, column))
+            if new != old:
+                tracked[column] = [old, new]
+    return tracked
 
 
 def _to_json(value: Any) -> Any:

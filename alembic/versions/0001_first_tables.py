@@ -31,6 +31,10 @@ DECLARE
   reported assignment;
   deciders bigint[] := array_remove(ARRAY[NEW.actor_id, NEW.acting_for_id], NULL);
 BEGIN
+  -- Most transitions approve in no definition: they leave here.
+  IF NOT EXISTS (SELECT FROM definition_approval WHERE transition = NEW.transition) THEN
+    RETURN NEW;
+  END IF;
   SELECT a.* INTO reported FROM assignment a
   JOIN definition_approval d
     ON (d.name, d.version) = (a.definition_name, a.definition_version)

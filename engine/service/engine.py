@@ -41,6 +41,7 @@ from engine.service.reference import Reference
 from engine.service.sweep import Sweeps
 from engine.store import assignments, events, migrations, people
 from engine.store.database import translate_database_errors
+from engine.store.prepared import Answer, pipelined
 
 KEY_LIMIT = 200
 """Longest idempotency key, in characters."""
@@ -148,13 +149,15 @@ class Engine:
             remembered = assignments.Remembered(
                 key, _request_hash(assignment_id, transition, data, acting_for)
             )
-        with translate_database_errors(), self.database.begin() as connection:
-            before = assignments.lock(connection, assignment_id)
+        with translate_database_errors(), self.database.connect() as connection:
+            transaction = connection.begin()
+            with pipelined(connection):
+                locked = assignments.send_lock(connection, assignment_id)
+                asked = people.send_asking(connection, person_id, now, local_day(now), key)
+            before = assignments.read_lock(locked)
+            asking = people.read_asking(asked, person_id, acting_for)
             if before is None:
                 raise AssignmentNotFound(assignment_id)
-            asking = people.asking(
-                connection, person_id, now, local_day(now), acting_for=acting_for, key=key
-            )
             first = asking.first_answer
             if first is not None and remembered is not None:
                 if first.request_hash != remembered.request_hash:
@@ -164,8 +167,17 @@ class Engine:
             decision = self._decide(
                 connection, before, transition, asking.actor, now, calendar, data=data, seen=seen
             )
-            self._write(connection, [(before, decision)], remembered)
-            self._follow(connection, decision, asking.actor or SYSTEM, now, calendar)
+            if decision.opens is None and decision.raises is None:
+                # Nothing follows: the commit travels with the write. A row that is not as it
+                # was decided on leaves the write, and so the commit, empty.
+                with pipelined(connection):
+                    answer = assignments.send_apply(connection, [(before, decision)], remembered)
+                    transaction.commit()
+                _check_written(answer, [(before, decision)])
+            else:
+                self._write(connection, [(before, decision)], remembered)
+                self._follow(connection, decision, asking.actor or SYSTEM, now, calendar)
+                transaction.commit()
         return _answer(decision)
 
     def fire_many(
@@ -275,12 +287,8 @@ class Engine:
         decided: Sequence[tuple[Assignment, Decision]],
         remembered: assignments.Remembered | None,
     ) -> None:
-        if not decided:
-            return
-        written = assignments.apply(connection, decided, remembered)
-        for before, _ in decided:
-            if before.id not in written:
-                raise StaleVersion(before.version, before.version + 1, before.state)
+        if decided:
+            _check_written(assignments.send_apply(connection, decided, remembered), decided)
 
     def _follow(
         self,
@@ -322,6 +330,13 @@ class Engine:
                 connection, parent, decision.raises, SYSTEM, now, calendar, data=data
             )
             self._write(connection, [(parent, moved)], None)
+
+
+def _check_written(answer: Answer, decided: Sequence[tuple[Assignment, Decision]]) -> None:
+    written = assignments.read_apply(answer)
+    for before, _ in decided:
+        if before.id not in written:
+            raise StaleVersion(before.version, before.version + 1, before.state)
 
 
 def _nobody() -> NotAllowed:

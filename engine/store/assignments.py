@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, insert, select, text
 
 from engine.definition import DefinitionRef, Phase
 from engine.model import Assignment, Decision, Event
+from engine.store.prepared import Answer, Prepared
 from engine.store.tables import assignment as a
 from engine.store.tables import event as e
 from engine.store.tables import plan as p
@@ -127,10 +128,20 @@ def event_row(event: Event) -> dict[str, Any]:
     }
 
 
+def send_lock(connection: Connection, assignment_id: int) -> Answer:
+    """Lock the row of an assignment until the transaction ends; `read_lock` reads it."""
+    return _LOCK.send(connection, {"id": assignment_id})
+
+
+def read_lock(answer: Answer) -> Assignment | None:
+    """Return the assignment locked, None if there is none."""
+    rows = answer.rows()
+    return from_row(rows[0]) if rows else None
+
+
 def lock(connection: Connection, assignment_id: int) -> Assignment | None:
     """Return the assignment, its row locked until the transaction ends; None if there is none."""
-    row = connection.execute(_LOCK, {"id": assignment_id}).first()
-    return None if row is None else from_row(row)
+    return read_lock(send_lock(connection, assignment_id))
 
 
 def read(connection: Connection, assignment_id: int) -> Assignment | None:
@@ -165,20 +176,13 @@ def insert_opened(connection: Connection, decisions: Iterable[Decision]) -> None
         connection.execute(insert(e), [event_row(d.event) for d in made])
 
 
-_LOCK = whole.where(a.c.id == bindparam("id")).with_for_update(of=a)
+_LOCK = Prepared(whole.where(a.c.id == bindparam("id")).with_for_update(of=a))
 
 # Compare-and-set, events and outbox rows in one statement and one round trip, for one decision or
-# a thousand. Everything is selected from the updated rows: no row updated, nothing written.
-_APPLY = text("""
-WITH input AS MATERIALIZED (
-  SELECT * FROM jsonb_to_recordset(CAST(:decisions AS jsonb)) AS r(
-    id bigint, old_version int, old_state text, state text, phase text, version int, round int,
-    head text, due_on date, authors bigint[], reported_on date, completed_on date,
-    previous_state text, paused_until date, extension_open boolean, extensions int,
-    next_check_on date, facts jsonb, at timestamptz, transition text, actor_id bigint,
-    acting_for_id bigint, agency_code text, role text, data jsonb, changes jsonb,
-    previous_hash text, topic text, tell jsonb, key text, request_hash text)
-), changed AS (
+# a thousand. Everything is inserted from the updated rows: no row updated, nothing written. The
+# parts nobody needs are left out: the server would set them up all the same.
+_CHANGED = """
+WITH changed AS (
   UPDATE assignment a SET
     state = i.state, phase = i.phase, version = i.version, round = i.round,
     head = decode(i.head, 'hex'), due_on = i.due_on, authors = i.authors,
@@ -186,27 +190,43 @@ WITH input AS MATERIALIZED (
     previous_state = i.previous_state, paused_until = i.paused_until,
     extension_open = i.extension_open, extensions = i.extensions,
     next_check_on = i.next_check_on, facts = i.facts
-  FROM input i
+  FROM jsonb_to_recordset(CAST(:decisions AS jsonb)) AS i(
+    id bigint, old_version int, old_state text, state text, phase text, version int, round int,
+    head text, due_on date, authors bigint[], reported_on date, completed_on date,
+    previous_state text, paused_until date, extension_open boolean, extensions int,
+    next_check_on date, facts jsonb, at timestamptz, transition text, actor_id bigint,
+    acting_for_id bigint, agency_code text, role text, data jsonb, changes jsonb,
+    previous_hash text, topic text, tell jsonb, key text, request_hash text)
   WHERE a.id = i.id AND a.version = i.old_version AND a.state = i.old_state
-  RETURNING a.id
+  RETURNING i.*
 ), written AS (
   INSERT INTO event (assignment_id, seq, at, transition, from_state, to_state, actor_id,
     acting_for_id, agency_code, role, data, changes, previous_hash, hash)
   SELECT id, version, at, transition, old_state, state, actor_id, acting_for_id,
     agency_code, role, data, changes, decode(previous_hash, 'hex'), decode(head, 'hex')
-  FROM input JOIN changed USING (id)
-), told AS (
+  FROM changed
+)"""
+_TOLD = """, told AS (
   INSERT INTO outbox (topic, role, agency_code, assignment_id, seq, created_at)
   SELECT topic, t.role, t.agency, id, version, at
-  FROM input JOIN changed USING (id)
-  CROSS JOIN LATERAL jsonb_to_recordset(tell) AS t(role text, agency text)
-), remembered AS (
+  FROM changed CROSS JOIN LATERAL jsonb_to_recordset(tell) AS t(role text, agency text)
+)"""
+_REMEMBERED = """, remembered AS (
   INSERT INTO idempotency (person_id, key, request_hash, assignment_id, seq, at)
-  SELECT actor_id, key, decode(request_hash, 'hex'), id, version, at
-  FROM input JOIN changed USING (id) WHERE key IS NOT NULL
-)
-SELECT id FROM changed
-""")
+  SELECT actor_id, key, decode(request_hash, 'hex'), id, version, at FROM changed
+)"""
+_APPLY = {
+    (told, remembered): Prepared(
+        text(
+            _CHANGED
+            + (_TOLD if told else "")
+            + (_REMEMBERED if remembered else "")
+            + " SELECT id FROM changed"
+        )
+    )
+    for told in (False, True)
+    for remembered in (False, True)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,18 +237,24 @@ class Remembered:
     request_hash: bytes
 
 
-def apply(
+def send_apply(
     connection: Connection,
     decisions: Sequence[tuple[Assignment, Decision]],
     remembered: Remembered | None = None,
-) -> set[int]:
-    """Write decisions, each made on the assignment beside it; return the ids written.
+) -> Answer:
+    """Write decisions, each made on the assignment beside it; `read_apply` reads the answer.
 
-    An id is missing when its row is no longer as it was decided on. `remembered` goes with a
-    single decision only.
+    `remembered` goes with a single decision only.
     """
     rows = [_apply_row(before, decision, remembered) for before, decision in decisions]
-    return set(connection.execute(_APPLY, {"decisions": json.dumps(rows)}).scalars())
+    told = any(decision.notices for _, decision in decisions)
+    statement = _APPLY[told, remembered is not None]
+    return statement.send(connection, {"decisions": json.dumps(rows)})
+
+
+def read_apply(answer: Answer) -> set[int]:
+    """Return the ids written; one is missing when its row is no longer as it was decided on."""
+    return {row[0] for row in answer.rows()}
 
 
 def _apply_row(

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from engine.delegations import actor_of
 from engine.model import Actor
+from engine.store.prepared import Answer, Prepared
 from engine.store.tables import contact, delegation, person, role_grant, token
 
 
@@ -41,24 +42,54 @@ class Asking:
     calendar_version: int
 
 
-# Rights, delegations, the first answer to this key and the calendar's number: one round trip.
-# The statement comes after the lock, so its snapshot sees what was committed while we waited.
-_ASKING = text("""
-SELECT
-  (SELECT active FROM person WHERE id = :person_id),
-  (SELECT array_agg(ARRAY[g.role, g.agency_code] ORDER BY g.id) FROM role_grant g
-    JOIN agency y ON y.code = g.agency_code
-    WHERE g.person_id = :person_id AND :today >= g.valid_from
-      AND :today <= coalesce(g.valid_to, 'infinity')
-      AND :today <= coalesce(y.valid_to, 'infinity')),
-  (SELECT array_agg(ARRAY[d.from_person_id::text, g.role, g.agency_code] ORDER BY d.id, g.id)
-    FROM delegation d LEFT JOIN role_grant g ON g.person_id = d.from_person_id
-      AND :today >= g.valid_from AND :today <= coalesce(g.valid_to, 'infinity')
-    WHERE d.to_person_id = :person_id AND :now >= d.valid_from AND :now < d.valid_to),
-  (SELECT version FROM calendar_version),
-  i.request_hash, i.assignment_id, i.seq
-FROM (SELECT 1) one LEFT JOIN idempotency i ON i.person_id = :person_id AND i.key = :key
+# Rights, delegations, the first answer to this key and the calendar's number: one round trip,
+# one row per right. The statement comes after the lock: its snapshot sees what was committed
+# while we waited.
+_ASKING = Prepared(
+    text("""
+SELECT p.active, c.version, i.request_hash, i.assignment_id, i.seq, w.who, g.role, g.agency_code
+FROM person p
+LEFT JOIN calendar_version c ON true
+LEFT JOIN idempotency i ON i.person_id = p.id AND i.key = CAST(:key AS text)
+CROSS JOIN LATERAL (
+  SELECT p.id AS who
+  UNION ALL
+  SELECT d.from_person_id FROM delegation d WHERE d.to_person_id = p.id
+    AND d.valid_from <= CAST(:now AS timestamptz) AND d.valid_to > CAST(:now AS timestamptz)
+) w
+LEFT JOIN (role_grant g JOIN agency y ON y.code = g.agency_code
+    AND coalesce(y.valid_to, 'infinity') >= CAST(:today AS date))
+  ON g.person_id = w.who AND g.valid_from <= CAST(:today AS date)
+    AND coalesce(g.valid_to, 'infinity') >= CAST(:today AS date)
+WHERE p.id = CAST(:person_id AS bigint)
 """)
+)
+
+
+def send_asking(
+    connection: Connection, person_id: int, now: datetime, today: date, key: str | None = None
+) -> Answer:
+    """Ask who asks; `read_asking` reads the answer."""
+    return _ASKING.send(
+        connection, {"person_id": person_id, "now": now, "today": today, "key": key}
+    )
+
+
+def read_asking(answer: Answer, person_id: int, acting_for: int | None = None) -> Asking:
+    """Return who asks. A grant at an agency that has ended gives no right."""
+    rows = answer.rows()
+    if not rows:
+        return Asking(None, None, 0)
+    active, calendar_version, request_hash, assignment_id, seq = rows[0][:5]
+    rights = [(who, role, agency) for *_, who, role, agency in rows]
+    actor = actor_of(
+        person_id,
+        [(role, agency) for who, role, agency in rights if who == person_id and role],
+        [right for right in rights if right[0] != person_id],
+        acting_for,
+    )
+    first = None if request_hash is None else FirstAnswer(request_hash, assignment_id, seq)
+    return Asking(actor if active else None, first, calendar_version or 0)
 
 
 def asking(
@@ -66,30 +97,10 @@ def asking(
     person_id: int,
     now: datetime,
     today: date,
-    *,
     acting_for: int | None = None,
-    key: str | None = None,
 ) -> Asking:
-    """Return who asks, on rows read now. `today` is the day of `now` in the domain's zone.
-
-    A grant at an agency that has ended gives no right.
-    """
-    row = connection.execute(
-        _ASKING, {"person_id": person_id, "now": now, "today": today, "key": key}
-    ).one()
-    active, own, delegated, calendar_version, request_hash, assignment_id, seq = row
-    actor = (
-        actor_of(
-            person_id,
-            [(role, agency) for role, agency in own or ()],
-            [(int(who), role, agency) for who, role, agency in delegated or ()],
-            acting_for,
-        )
-        if active
-        else None
-    )
-    first = None if request_hash is None else FirstAnswer(request_hash, assignment_id, seq)
-    return Asking(actor, first, calendar_version or 0)
+    """Return who asks, on rows read now. `today` is the day of `now` in the domain's zone."""
+    return read_asking(send_asking(connection, person_id, now, today), person_id, acting_for)
 
 
 def by_login(connection: Connection, login: str) -> Person | None:

@@ -17,7 +17,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from notifications.standin.pages import page
 
 
-class LocalSmtp(Controller):  # type: ignore[misc]  # aiosmtpd has no types
+class LocalSmtp(Controller):
     """An SMTP server on this machine; on a free port, where 0 is asked for."""
 
     def __init__(self, handler: object, port: int = 0, **values: Any) -> None:

@@ -298,19 +298,18 @@ def test_health_and_figures_need_no_sign_in(client: TestClient, plan_51: Engine)
 
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.get("/readyz").json() == {"status": "ready"}
-    assert 'route="/api/v1/assignments/{assignment_id}/transitions/{transition}"' in figures
+    assert 'route="/assignments/{assignment_id}/transitions/{transition}"' in figures
     assert "dondoc_queue_age_seconds" in figures
 
 
 def test_readyz_says_when_the_database_is_gone(plan_51: Engine) -> None:
     from engine.store.database import open_database
 
-    settings = Settings(database_url=plan_51.database.url.render_as_string(hide_password=False))  # type: ignore[arg-type]
+    settings = Settings(database_url=plan_51.database.url.render_as_string(hide_password=False))
     database = open_database(settings)
     engine = Engine(database)
     with TestClient(create_app(engine, settings), raise_server_exceptions=False) as client:
         database.dispose()
-        database.url  # noqa: B018
         with database.connect() as connection:
             connection.exec_driver_sql("ALTER TABLE schema_version RENAME TO gone")
             connection.commit()

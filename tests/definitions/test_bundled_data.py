@@ -21,8 +21,8 @@ def test_every_printed_cell_of_plan_51_is_a_line_of_the_document() -> None:
         assert {cell for cell in cells if cell is not None} <= lines, row.number
         assert row.section_title in lines
     for indicator in plan_51().indicators:
-        cells = (indicator.name, indicator.unit, indicator.target, indicator.agency_text)
-        assert {cell for cell in cells if cell is not None} <= lines, indicator.number
+        texts = {indicator.name, indicator.unit, indicator.target, indicator.agency_text}
+        assert texts - {None} <= lines, indicator.number
 
 
 def test_no_line_of_the_two_annexes_is_lost() -> None:

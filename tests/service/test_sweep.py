@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ OCTOBER = date(2025, 10, 1)
 
 def tasks_by_level(engine: Engine, result: SweepResult, rule: str) -> dict[int, set[int]]:
     """The numbers of the dated tasks a rule fired for, by level."""
-    rows = {}
+    rows: dict[int, Any] = {}
     after = None
     while page := engine.lists.assignments(after, 200):
         rows |= {r["id"]: r for r in page}

@@ -2,7 +2,9 @@
 
 import threading
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -109,17 +111,21 @@ def test_a_repeated_request_gets_the_first_answer_and_another_under_its_key_is_r
     assert engine.lists.assignment(number)[0].version == 2
 
 
-def test_a_transition_costs_three_statements(database: sa.Engine) -> None:
+def test_a_transition_costs_three_statements(
+    database: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = with_plan_51(database)
     number = assignment(engine, 5, "so-noi-vu")
     officer = person(engine, "cv.so-noi-vu")
     engine.fire(number, "accept", officer)
     statements: list[str] = []
-    sa.event.listen(
-        database,
-        "before_cursor_execute",
-        lambda _c, _cur, statement, *_: statements.append(statement),
-    )
+    execute = psycopg.Cursor.execute
+
+    def counted(self: Any, query: Any, *args: Any, **values: Any) -> Any:
+        statements.append(str(query))
+        return execute(self, query, *args, **values)
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", counted)
 
     engine.fire(number, "submit_plan", officer, data=PLAN_DATA, seen=2, key="k")
 
@@ -309,7 +315,7 @@ class TestExtension:
         "work_done": "Đã có dự thảo",
     }
 
-    def _asked(self, database: sa.Engine, new: str = "2026-01-15") -> tuple[object, int, int]:
+    def _asked(self, database: sa.Engine, new: str = "2026-01-15") -> tuple[Engine, int, int]:
         engine = with_plan_51(database)
         number = assignment(engine, 5, "so-noi-vu")
         engine.fire(
