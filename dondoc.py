@@ -35,7 +35,7 @@ directory = typer.Typer(help="Danh bạ cơ quan (agencies).", no_args_is_help=T
 calendar = typer.Typer(help="Lịch làm việc (working calendar).", no_args_is_help=True)
 user = typer.Typer(help="Người dùng (people).", no_args_is_help=True)
 history = typer.Typer(help="Lịch sử (history).", no_args_is_help=True)
-bench = typer.Typer(help="Đo tốc độ (measurements).", no_args_is_help=True)
+measurement = typer.Typer(help="Đo tốc độ (measurements).", no_args_is_help=True)
 for name, group in {
     "db": db,
     "plan": plan,
@@ -46,7 +46,7 @@ for name, group in {
     "calendar": calendar,
     "user": user,
     "history": history,
-    "bench": bench,
+    "bench": measurement,
 }.items():
     app.add_typer(group, name=name)
 
@@ -888,7 +888,7 @@ def user_token(
 # --- measurements --------------------------------------------------------------------------------
 
 
-@bench.command("transitions")
+@measurement.command("transitions")
 def bench_transitions(seconds: Annotated[float, typer.Option(min=1)] = 5.0) -> None:
     """Thao tác mỗi giây so với pgbench (transitions per second against pgbench)."""
     from bench import transitions
@@ -896,7 +896,7 @@ def bench_transitions(seconds: Annotated[float, typer.Option(min=1)] = 5.0) -> N
     _print(transitions.run(seconds))
 
 
-@bench.command("sweep")
+@measurement.command("sweep")
 def bench_sweep(
     assignments: Annotated[int, typer.Option(min=10_000)] = 1_000_000,
 ) -> None:
@@ -906,7 +906,7 @@ def bench_sweep(
     _print(sweeps.run(assignments))
 
 
-@bench.command("lists")
+@measurement.command("lists")
 def bench_lists(
     assignments: Annotated[int, typer.Option(min=10_000)] = 1_000_000,
 ) -> None:

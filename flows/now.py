@@ -1,7 +1,7 @@
 """Run deployments now, through the Prefect server, and wait for them.
 
-`python -m flows.now sweep-due deliver-outbox`: a process of its own, because Prefect reads
-PREFECT_API_URL when it is imported.
+`python -m flows.now sweep-due deliver-outbox as_of=2025-10-01`: a process of its own, because
+Prefect reads PREFECT_API_URL when it is imported.
 """
 
 import sys
@@ -14,19 +14,25 @@ from prefect.exceptions import ObjectNotFound
 TIMEOUT_SECONDS = 180
 
 
-def main(names: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Run each deployment to its end; exit 1 when one did not complete."""
-    for name in names:
-        run = _run(name)
+    parameters = dict(a.split("=", 1) for a in arguments if "=" in a)
+    for name in (a for a in arguments if "=" not in a):
+        run = _run(name, parameters)
         if run.state is None or not run.state.is_completed():
             sys.exit(f"{name}: {run.state}")
 
 
-def _run(name: str) -> Any:
+def _run(name: str, parameters: dict[str, str]) -> Any:
     limit = monotonic() + TIMEOUT_SECONDS
     while True:
         try:
-            run = run_deployment(f"{name}/dondoc", timeout=TIMEOUT_SECONDS, as_subflow=False)
+            run = run_deployment(
+                f"{name}/dondoc",
+                parameters=parameters,
+                timeout=TIMEOUT_SECONDS,
+                as_subflow=False,
+            )
         except ObjectNotFound:  # the process that serves the flows is still registering them
             if monotonic() > limit:
                 raise

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,13 +33,14 @@ class Parts:
     engine: Engine
     prefect_url: str
 
-    def run_flows(self, *names: str) -> None:
-        """Run deployments now through the server, each to its end.
+    def run_flows(self, *names: str, parameters: Mapping[str, str] | None = None) -> None:
+        """Run deployments now through the server, each to its end, with the same parameters.
 
         Raises:
             CalledProcessError: One did not complete.
         """
-        command = [sys.executable, "-m", "flows.now", *names]
+        given = [f"{name}={value}" for name, value in (parameters or {}).items()]
+        command = [sys.executable, "-m", "flows.now", *names, *given]
         subprocess.run(  # noqa: S603  our own command
             command, env=_environment(self.prefect_url), check=True, timeout=RUN_SECONDS
         )

@@ -1,6 +1,7 @@
 """The embedded server: shared, private, and back after every kind of sudden death."""
 
 import itertools
+import multiprocessing
 import os
 import re
 import signal
@@ -488,14 +489,31 @@ def test_the_server_of_root_is_not_root_and_opens_no_folder_for_reading(folder: 
     embedded.stop(home)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_without_the_right_to_write_is_refused(folder: Path) -> None:
-    folder.chmod(0o500)
+def _start_as_somebody(folder: Path, said: Any) -> None:
+    if os.geteuid() == 0:  # root may write everywhere: become somebody who may not
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+    try:
+        embedded.start(folder)
+    except DatabaseProblem as problem:
+        said.put(str(problem))
+    else:
+        said.put("started")
 
-    with pytest.raises(DatabaseProblem, match="cannot be written"):
-        embedded.start(folder / "data")
+
+def test_a_folder_without_the_right_to_write_is_refused(folder: Path) -> None:
+    folder.chmod(0o555)
+    fork = multiprocessing.get_context("fork")
+    said: Any = fork.Queue()
+
+    process = fork.Process(target=_start_as_somebody, args=(folder / "data", said))
+    process.start()
+    answer = said.get(timeout=30)
+    process.join()
 
     folder.chmod(0o700)
+    assert "cannot be written" in answer
 
 
 def test_the_log_does_not_grow_for_ever(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
