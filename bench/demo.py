@@ -13,7 +13,7 @@ from bench import rehearsal
 from engine.clock import SystemClock, at, local_day
 from engine.service.engine import Engine
 from engine.settings import Settings
-from flows.processes import everything
+from flows.processes import everything, require_free
 from notifications.sending import Sender, deliver, plan_digests
 from notifications.standin.mailbox import Mailbox
 from notifications.standin.zalo import ZaloStandIn
@@ -41,6 +41,7 @@ def run() -> None:
         "DONDOC_ZALO_BOT_URL": f"http://127.0.0.1:{ZALO_PORT}",
     }
     settings = Settings()
+    require_free(settings.port, MAIL_PORT, MAIL_PAGE_PORT, ZALO_PORT)
     with ExitStack() as stack:
         mailbox = stack.enter_context(Mailbox(data / "mail", MAIL_PORT, MAIL_PAGE_PORT))
         zalo = stack.enter_context(ZaloStandIn(frozenset({TOKEN}), port=ZALO_PORT))

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -15,7 +16,7 @@ from types import FrameType
 
 from sqlalchemy.engine import make_url
 
-from engine.errors import DatabaseProblem, Sentence
+from engine.errors import DatabaseProblem, EngineError, Sentence
 from engine.service.engine import Engine
 from engine.settings import Settings
 from engine.store import migrations
@@ -26,12 +27,17 @@ RUN_SECONDS = 600.0
 PREFECT_DATABASE = "prefect"
 
 
+class PortTaken(EngineError):
+    """Something else listens on a port that is needed."""
+
+
 @dataclass(frozen=True)
 class Parts:
     """What runs: the engine, and the address of the Prefect server."""
 
     engine: Engine
     prefect_url: str
+    settings: Settings
 
     def run_flows(self, *names: str, parameters: Mapping[str, str] | None = None) -> None:
         """Run deployments now through the server, each to its end, with the same parameters.
@@ -42,7 +48,10 @@ class Parts:
         given = [f"{name}={value}" for name, value in (parameters or {}).items()]
         command = [sys.executable, "-m", "flows.now", *names, *given]
         subprocess.run(  # noqa: S603  our own command
-            command, env=_environment(self.prefect_url), check=True, timeout=RUN_SECONDS
+            command,
+            env=_environment(self.prefect_url, self.settings),
+            check=True,
+            timeout=RUN_SECONDS,
         )
 
 
@@ -63,12 +72,13 @@ def everything(settings: Settings, prefect_port: int = 4200) -> Iterator[Parts]:
         if url is None:
             url = stack.enter_context(prefect_server(settings, prefect_port))
         stack.enter_context(_process([sys.executable, "-m", "flows.schedule"], url, settings))
-        yield Parts(engine, url)
+        yield Parts(engine, url, settings)
 
 
 @contextmanager
 def prefect_server(settings: Settings, port: int) -> Iterator[str]:
     """Yield the address of a Prefect server on a database of its own beside ours."""
+    require_free(port)
     with open_and_dispose(settings) as url:
         prefect_url = make_url(url).set(database=PREFECT_DATABASE, drivername="postgresql+asyncpg")
     extra = {
@@ -80,6 +90,28 @@ def prefect_server(settings: Settings, port: int) -> Iterator[str]:
     with _process([*command, "--port", str(port), "--no-ui"], None, settings, extra) as server:
         _wait_for(f"{address}/health", server)
         yield address
+
+
+def require_free(*ports: int) -> None:
+    """Raise unless nobody listens on these ports of this machine.
+
+    Raises:
+        PortTaken: Something does; a second server would answer in our place.
+    """
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as taken:
+                raise PortTaken(
+                    Sentence(
+                        f"Cổng {port} đang có chương trình khác dùng. Dừng chương trình đó (có thể "
+                        "là một bản dondoc đang chạy) rồi thử lại.",
+                        f"Port {port} is in use. Stop what uses it (perhaps another dondoc), "
+                        "then try again.",
+                    )
+                ) from taken
 
 
 @contextmanager
@@ -105,7 +137,7 @@ def _process(
     with (logs / f"{Path(command[2]).name}.log").open("ab") as log:
         process = subprocess.Popen(  # noqa: S603  our own commands
             command,
-            env={**_environment(prefect_url), **(extra or {})},
+            env={**_environment(prefect_url, settings), **(extra or {})},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -117,9 +149,13 @@ def _process(
             _stop(process)
 
 
-def _environment(prefect_url: str | None) -> dict[str, str]:
+def _environment(prefect_url: str | None, settings: Settings) -> dict[str, str]:
     """Return the environment of a Prefect process: no telemetry, and our server where given."""
-    extra = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+    extra = {
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_HOME": os.environ.get("PREFECT_HOME", str(settings.data_dir / "prefect")),
+    }
     if prefect_url is not None:
         extra["PREFECT_API_URL"] = prefect_url
     return {**os.environ, **extra}
