@@ -48,11 +48,9 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         # A few lines of aliases can stand for gigabytes, or for a value that contains itself.
         if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.composer.ComposerError(
-                None,
-                None,
-                "aliases are not read; write the value out",
-                self.peek_event().start_mark,
+                None, None, "aliases are not read; write the value out", mark
             )
         return super().compose_node(parent, index)
 

@@ -142,7 +142,8 @@ def calendar(path: Path) -> list[tuple[date, bool, str | None]]:
     Holidays come from the `holidays` library; the file adds, removes and swaps days.
     """
     file = files.read(path, CalendarFile)
-    known = holidays.country_holidays(file.country, years=file.years)
+    # Named in Vietnamese, whatever the language of the machine.
+    known = holidays.country_holidays(file.country, years=file.years, language="vi")
     notes: dict[date, str] = dict(known.items())
     off = set(known)
     for row in file.rest:

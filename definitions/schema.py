@@ -1,17 +1,39 @@
 """The shape of plans, decisions, directories, people and calendars."""
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Annotated, Any, Literal
+from itertools import combinations
+from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from definitions.files import File, Part
+from definitions import files
+from definitions.files import Broken
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4000, pattern=r"\S")]
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
 Party = Annotated[str, StringConstraints(pattern=r"^@?[a-z0-9]+(-[a-z0-9]+)*$", max_length=61)]
 Login = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*$", max_length=80)]
 Role = Literal["officer", "head", "coordinator", "vice_chair", "chair", "clerk", "admin", "auditor"]
+_SATURDAY = 5
+
+
+class Part(files.Part):
+    """A part of a file; nothing is converted: `"4"` is no number, `0` no date."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class File(files.File):
+    """A whole file; nothing is converted."""
+
+    model_config = ConfigDict(strict=True)
+
+
+def _twice(values: Iterable[str]) -> str:
+    """Return the values that stand more than once, for a sentence."""
+    return ", ".join(sorted(v for v, number in Counter(values).items() if number > 1))
 
 
 class TaskRow(Part):
@@ -55,15 +77,20 @@ class PlanFile(File):
 
     @model_validator(mode="after")
     def _consistent(self) -> "PlanFile":
-        numbers = [t.number for t in self.tasks]
-        twice = sorted({n for n in numbers if numbers.count(n) > 1})
+        twice = _twice(str(t.number) for t in self.tasks)
         if twice:
-            raise ValueError(f"task numbers stand twice: {twice}")
-        strange = sorted({t.section for t in self.tasks} - set(self.sections))
+            raise Broken(f"số nhiệm vụ bị trùng: {twice}", f"task numbers stand twice: {twice}")
+        strange = ", ".join(sorted({t.section for t in self.tasks} - set(self.sections)))
         if strange:
-            raise ValueError(f"sections without a title: {strange}")
+            raise Broken(f"mục chưa có tên: {strange}", f"sections without a title: {strange}")
+        twice = _twice(f"{i.number} ({i.horizon})" for i in self.indicators)
+        if twice:
+            raise Broken(f"chỉ tiêu bị trùng: {twice}", f"indicators stand twice: {twice}")
         if self.monitor_agency == self.oversight_agency:
-            raise ValueError("the monitoring agency cannot also be the one above it")
+            raise Broken(
+                "cơ quan theo dõi không thể đồng thời là cơ quan cấp trên của nó",
+                "the monitoring agency cannot also be the one above it",
+            )
         return self
 
 
@@ -77,7 +104,10 @@ class DeadlineValue(Part):
     @model_validator(mode="after")
     def _one(self) -> "DeadlineValue":
         if (self.due_on is None) == (self.recurrence is None):
-            raise ValueError("a decided deadline has either a due_on or a recurrence")
+            raise Broken(
+                "thời hạn đã quyết định có due_on hoặc recurrence, chỉ một trong hai",
+                "a decided deadline has either a due_on or a recurrence",
+            )
         return self
 
 
@@ -94,7 +124,10 @@ class DecisionRow(Part):
     @model_validator(mode="after")
     def _fits(self) -> "DecisionRow":
         if (self.field == "deadline") != isinstance(self.value, DeadlineValue):
-            raise ValueError(f"the value does not fit the field {self.field}")
+            raise Broken(
+                f"giá trị không hợp với mục {self.field}",
+                f"the value does not fit the field {self.field}",
+            )
         return self
 
 
@@ -114,8 +147,14 @@ class Dated(Part):
     @model_validator(mode="after")
     def _forward(self) -> "Dated":
         if self.valid_to is not None and self.valid_to < self.valid_from:
-            raise ValueError("valid_to is before valid_from")
+            raise Broken("valid_to trước valid_from", "valid_to is before valid_from")
         return self
+
+    def overlaps(self, other: "Dated") -> bool:
+        """Tell whether both hold on some day."""
+        return (other.valid_to is None or self.valid_from <= other.valid_to) and (
+            self.valid_to is None or other.valid_from <= self.valid_to
+        )
 
 
 class AgencyRow(Dated):
@@ -128,6 +167,16 @@ class AgencyRow(Dated):
     level: Literal["province", "district", "commune", "central"]
     aliases: list[Text] = []
     unconfirmed: bool = False
+    note: Text | None = None
+
+    @model_validator(mode="after")
+    def _explained(self) -> "AgencyRow":
+        if self.unconfirmed and self.note is None:
+            raise Broken(
+                "unconfirmed: true cần note nói điều gì chưa được xác nhận",
+                "unconfirmed: true needs a note that says what is not confirmed",
+            )
+        return self
 
 
 class MemberRow(Dated):
@@ -143,7 +192,17 @@ class GroupRow(Part):
     name: Text
     aliases: list[Text] = []
     confirmed: bool
+    note: Text | None = None
     members: list[MemberRow] = []
+
+    @model_validator(mode="after")
+    def _vouched_for(self) -> "GroupRow":
+        if self.confirmed and not self.members:
+            raise Broken(
+                f"nhóm {self.code} được xác nhận nhưng không có thành viên",
+                f"group {self.code} is confirmed but has no members",
+            )
+        return self
 
 
 class DirectoryFile(File):
@@ -155,14 +214,56 @@ class DirectoryFile(File):
     @model_validator(mode="after")
     def _known(self) -> "DirectoryFile":
         codes = [a.code for a in self.agencies] + [f"@{g.code}" for g in self.groups]
-        twice = sorted({c for c in codes if codes.count(c) > 1})
+        twice = _twice(codes)
         if twice:
-            raise ValueError(f"codes stand twice: {twice}")
+            raise Broken(f"mã bị trùng: {twice}", f"codes stand twice: {twice}")
         for group in self.groups:
-            strange = sorted({m.party for m in group.members} - set(codes))
+            strange = ", ".join(sorted({m.party for m in group.members} - set(codes)))
             if strange:
-                raise ValueError(f"group {group.code} has members nobody described: {strange}")
+                raise Broken(
+                    f"nhóm {group.code} có thành viên không có trong tệp: {strange}",
+                    f"group {group.code} has members nobody described: {strange}",
+                )
         return self
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> "DirectoryFile":
+        """A name means one agency on every day; a successor may take it over."""
+        for one, other in combinations(self.agencies, 2):
+            if one.overlaps(other):
+                shared = {n.casefold() for n in (one.name, *one.aliases)} & {
+                    n.casefold() for n in (other.name, *other.aliases)
+                }
+                if shared:
+                    names = ", ".join(sorted(shared))
+                    raise Broken(
+                        f"{one.code} và {other.code} cùng mang tên: {names}",
+                        f"{one.code} and {other.code} share the name: {names}",
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _grounded(self) -> "DirectoryFile":
+        """No group contains itself, directly or through others."""
+        inside = {
+            f"@{g.code}": {m.party for m in g.members if m.party.startswith("@")}
+            for g in self.groups
+        }
+        for code in inside:
+            if code in _reached(inside, code):
+                raise Broken(f"nhóm {code} chứa chính nó", f"group {code} contains itself")
+        return self
+
+
+def _reached(inside: Mapping[str, set[str]], start: str) -> set[str]:
+    found: set[str] = set()
+    open_ones = set(inside.get(start, ()))
+    while open_ones:
+        code = open_ones.pop()
+        if code not in found:
+            found.add(code)
+            open_ones |= inside.get(code, set())
+    return found
 
 
 class GrantRow(Dated):
@@ -186,6 +287,13 @@ class PeopleFile(File):
 
     people: list[PersonRow] = Field(min_length=1)
 
+    @model_validator(mode="after")
+    def _apart(self) -> "PeopleFile":
+        twice = _twice(p.login for p in self.people)
+        if twice:
+            raise Broken(f"tên đăng nhập bị trùng: {twice}", f"logins stand twice: {twice}")
+        return self
+
 
 class DayRow(Part):
     """A day of the calendar that differs, and why."""
@@ -198,15 +306,29 @@ class CalendarFile(File):
     """Years of a working calendar: a country's holidays and what differs from them."""
 
     country: Literal["VN"]
-    years: list[int] = Field(min_length=1)
+    years: list[Annotated[int, Field(ge=2000, le=2100)]] = Field(min_length=1)
     rest: list[DayRow] = []
     removed: list[DayRow] = []
     working: list[DayRow] = []
 
-    @model_validator(mode="before")
-    @classmethod
-    def _years(cls, value: Any) -> Any:
-        years = value.get("years") if isinstance(value, dict) else None
-        if isinstance(years, list) and years != list(range(years[0], years[0] + len(years))):
-            raise ValueError("years have to follow each other")
-        return value
+    @model_validator(mode="after")
+    def _possible(self) -> "CalendarFile":
+        if self.years != list(range(self.years[0], self.years[0] + len(self.years))):
+            raise Broken("các năm phải liền nhau", "years have to follow each other")
+        rows = [*self.rest, *self.removed, *self.working]
+        twice = _twice(str(row.day) for row in rows)
+        if twice:
+            raise Broken(f"ngày bị trùng: {twice}", f"days stand twice: {twice}")
+        outside = ", ".join(str(row.day) for row in rows if row.day.year not in self.years)
+        if outside:
+            raise Broken(
+                f"ngày nằm ngoài các năm của tệp: {outside}",
+                f"days outside the years of the file: {outside}",
+            )
+        weekdays = ", ".join(str(r.day) for r in self.working if r.day.weekday() < _SATURDAY)
+        if weekdays:
+            raise Broken(
+                f"ngày làm bù phải là thứ Bảy hoặc Chủ nhật: {weekdays}",
+                f"make-up days have to be at a weekend: {weekdays}",
+            )
+        return self

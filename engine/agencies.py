@@ -75,6 +75,24 @@ class Directory:
     agencies: Mapping[str, Agency]
     groups: Mapping[str, Group]
 
+    def agency_on(self, code: str, day: date) -> Agency | None:
+        """Return the agency with this code, None where there is none on `day`."""
+        agency = self.agencies.get(code)
+        return agency if agency is not None and agency.exists(day) else None
+
+    def names_on(self, day: date) -> list[tuple[str, str]]:
+        """Return (name or alias, party) of every agency that exists on `day` and every group."""
+        return [
+            (name, agency.code)
+            for agency in self.agencies.values()
+            if agency.exists(day)
+            for name in (agency.name, *agency.aliases)
+        ] + [
+            (name, GROUP + group.code)
+            for group in self.groups.values()
+            for name in (group.name, *group.aliases)
+        ]
+
     def expand(self, party: str, day: date) -> list[str]:
         """Return the codes of the agencies a party stands for on `day`, in order of code.
 

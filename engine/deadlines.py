@@ -91,8 +91,66 @@ def periods(
         )
 
 
+def period_of(
+    recurrence: str, day: date, due_working_days: int, calendar: WorkingCalendar
+) -> Period:
+    """Return the period to which the data of `day` belong."""
+    return next(periods(recurrence, day, day, due_working_days, calendar))
+
+
 def _name(recurrence: str, data_to: date) -> str:
     return str(data_to.year) if recurrence == "yearly" else f"{data_to.year}Q{data_to.month // 3}"
+
+
+class TimeState(StrEnum):
+    """How a due date stands: the axis of time, apart from the state of the work."""
+
+    NO_DEADLINE = "no_deadline"
+    IN_TIME = "in_time"
+    DUE_SOON = "due_soon"
+    DUE_TODAY = "due_today"
+    OVERDUE = "overdue"
+
+
+@dataclass(frozen=True, slots=True)
+class TimeStatus:
+    """A time state, with the calendar days left or, when overdue, the days too late."""
+
+    state: TimeState
+    days: int = 0
+
+
+def time_status(
+    due_on: date | None,
+    today: date,
+    *,
+    reported_on: date | None = None,
+    finished_on: date | None = None,
+    due_soon_days: int = 7,
+) -> TimeStatus:
+    """Return how a due date stands on `today`.
+
+    What is finished stands as it stood on that day. A report handed in by the due date and
+    still in review is in time, however long the review takes: the lead has done its part.
+
+    Args:
+        due_on: The last day in time; None for what has no deadline of its own.
+        today: The day that is asked about.
+        reported_on: When the report now in review was handed in.
+        finished_on: When the work was completed.
+        due_soon_days: From how many calendar days before the date it is due soon.
+    """
+    if due_on is None:
+        return TimeStatus(TimeState.NO_DEADLINE)
+    handed_in = finished_on or reported_on
+    if handed_in is not None and handed_in <= due_on:
+        return TimeStatus(TimeState.IN_TIME, (due_on - handed_in).days)
+    left = (due_on - (finished_on or today)).days
+    if left < 0:
+        return TimeStatus(TimeState.OVERDUE, -left)
+    if left == 0:
+        return TimeStatus(TimeState.DUE_TODAY)
+    return TimeStatus(TimeState.DUE_SOON if left <= due_soon_days else TimeState.IN_TIME, left)
 
 
 def quarter_end(name: str, today: date) -> date:

@@ -103,7 +103,7 @@ def read_deadline(text: str | None, issued_on: date) -> tuple[Deadline, tuple[st
     """
     if text is None or not text.strip():
         return Deadline(DeadlineKind.MISSING), ("missing_deadline",)
-    words = _folded(text).rstrip(".")
+    words = _folded(text)
     for pattern, read in _WORDINGS:
         match = pattern.fullmatch(words)
         if match is None:
@@ -161,24 +161,32 @@ def _years(m: re.Match[str]) -> Deadline:
     return Deadline(DeadlineKind.RANGE, date(int(m["a"]), 1, 1), date(int(m["y"]), 12, 31))
 
 
+def _dates(m: re.Match[str]) -> Deadline:
+    return Deadline(
+        DeadlineKind.RANGE,
+        date(int(m["y1"]), int(m["m1"]), int(m["d1"])),
+        date(int(m["y"]), int(m["m"]), int(m["d"])),
+    )
+
+
 _YEAR = r"(?:năm )?(?P<y>20\d\d)"
 _DMY = r"(?P<d>\d{1,2})[/.-](?P<m>\d{1,2})[/.-](?P<y>20\d\d)"
+_SPELLED = r"(?P<d>\d{1,2}) tháng (?P<m>\d{1,2}) năm (?P<y>20\d\d)"
+_FROM = r"(?P<d1>\d{1,2})[/.-](?P<m1>\d{1,2})[/.-](?P<y1>20\d\d)"
 _LEAD_IN = r"(?:hoàn thành )?(?:trong |đến hết |trước khi hết )?"
 _WORDINGS = tuple(
     (re.compile(pattern), read)
     for pattern, read in (
         (r"(?:thực hiện )?thường xuyên(?:, liên tục)?", _ongoing),
         (r"h[ằà]ng năm", _yearly),
-        (
-            rf"(?:hoàn thành )?(?:trước |đến )?ngày {_DMY}",
-            _day,
-        ),
-        (_DMY, _day),
+        (rf"(?:hoàn thành )?(?:trước |đến )?(?:ngày )?{_DMY}", _day),
+        (rf"(?:hoàn thành )?(?:trước |đến )?ngày {_SPELLED}", _day),
+        (rf"(?:từ )?(?:ngày )?{_FROM}(?: đến | ?- ?)(?:ngày )?{_DMY}", _dates),
         (rf"{_LEAD_IN}tháng (?P<m>\d{{1,2}})(?:/| ){_YEAR}", _month),
-        (rf"{_LEAD_IN}quý (?P<q>[ivx]+|\d+)(?:/|-| ){_YEAR}", _quarter),
+        (rf"{_LEAD_IN}qu[ýí] (?P<q>[ivx]+|\d+)(?:/|-| ){_YEAR}", _quarter),
         (rf"{_LEAD_IN}6 tháng (?P<half>đầu|cuối) {_YEAR}", _half_year),
         (rf"{_LEAD_IN}năm (?P<y>20\d\d)", _year),
-        (r"(?:giai đoạn |năm )?(?P<a>20\d\d) ?[-–] ?(?P<y>20\d\d)", _years),
+        (r"(?:giai đoạn |năm )?(?P<a>20\d\d) ?- ?(?P<y>20\d\d)", _years),
     )
 )
 
@@ -187,8 +195,8 @@ def read_parties(text: str | None, directory: Directory, day: date) -> Parties:
     """Return the parties a cell names, by longest match against the directory of `day`.
 
     Separators inside names survive because names are matched whole. "liên quan" names nobody in
-    particular (`related_only`); what is left over unread is `unknown_party`; a name of an agency
-    that does not exist on `day` is `ended_agency`.
+    particular (`related_only`); what is left over unread, or could be either of two, is
+    `unknown_party`; a name of an agency that does not exist on `day` is `ended_agency`.
     """
     if text is None or not text.strip():
         return Parties(())
@@ -196,40 +204,51 @@ def read_parties(text: str | None, directory: Directory, day: date) -> Parties:
     head = re.fullmatch(r"các sở: (?P<rest>.+)", words)
     if head is not None:  # one head word for several departments
         words = head["rest"]
-    names = _names(directory, with_short=head is not None)
+    names = _names(directory, day, with_short=head is not None)
     codes: list[str] = []
     reasons: list[str] = []
     while words:
         found = next((n for n in names if words.startswith(n) and _ends(words, len(n))), None)
-        if found is None:
+        if found is None or len(names[found]) > 1:
             reasons.append("unknown_party")
-            _, _, words = words.partition(min(";,", key=lambda s: _where(words, s)))
+            rest = words.removeprefix(found or "")
+            _, _, words = rest.partition(min(";,", key=lambda s: _where(rest, s)))
             words = words.strip()
             continue
-        code = names[found]
+        (code,) = names[found]
         words = words[len(found) :]
         if words.startswith(" liên quan"):
             reasons.append("related_only")
             words = words.removeprefix(" liên quan")
         elif code not in codes:
             codes.append(code)
-        agency = directory.agencies.get(code)
-        if agency is not None and not agency.exists(day):
+        if not code.startswith(GROUP) and directory.agency_on(code, day) is None:
             reasons.append("ended_agency")
         words = re.sub(r"^\s*(?:[;,]|và )\s*", "", words).strip()
     return Parties(tuple(codes), tuple(dict.fromkeys(reasons)))
 
 
-def _names(directory: Directory, *, with_short: bool) -> Mapping[str, str]:
-    """Return folded name -> code, the longest name first."""
-    pairs: list[tuple[str, str]] = []
-    for agency in directory.agencies.values():
-        pairs += [(_folded(n), agency.code) for n in (agency.name, *agency.aliases)]
-        if with_short:
-            pairs.append((_folded(agency.name).removeprefix("sở "), agency.code))
-    for group in directory.groups.values():
-        pairs += [(_folded(n), GROUP + group.code) for n in (group.name, *group.aliases)]
-    return dict(sorted(pairs, key=lambda pair: (-len(pair[0]), pair)))
+def _names(directory: Directory, day: date, *, with_short: bool) -> Mapping[str, set[str]]:
+    """Return folded name -> codes, the longest name first.
+
+    A name belongs to whoever bears it on `day`: an ended agency's only where nobody took it over.
+    """
+    living = _by_name(directory.names_on(day), with_short=with_short)
+    ended = _by_name(
+        [(n, a.code) for a in directory.agencies.values() for n in (a.name, *a.aliases)],
+        with_short=with_short,
+    )
+    names = ended | living
+    return {name: names[name] for name in sorted(names, key=lambda n: (-len(n), n))}
+
+
+def _by_name(pairs: list[tuple[str, str]], *, with_short: bool) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for name, code in pairs:
+        folded = _folded(name)
+        for known in {folded, folded.removeprefix("sở ")} if with_short else {folded}:
+            found.setdefault(known, set()).add(code)
+    return found
 
 
 def _ends(words: str, end: int) -> bool:
@@ -261,9 +280,13 @@ _TONES = {
 
 
 def _folded(text: str) -> str:
-    """Return text for comparing: NFC, lower case, one space, usual tone marks."""
-    words = " ".join(unicodedata.normalize("NFC", text).casefold().split())
+    """Return text for comparing: NFC, lower case, one space, one dash, usual tone marks.
+
+    A full stop at the end of a cell says nothing.
+    """
+    words = " ".join(unicodedata.normalize("NFC", text).casefold().replace("–", "-").split())
     for variant, usual in _TONES.items():
         # Only a pair of vowels that ends the word: not "quý" (qu is a consonant), not "hoàn".
         words = re.sub(rf"(?<!q){variant}(?!\w)", usual, words)
-    return re.sub(r"\s+([,;.:])", r"\1", words)
+    words = re.sub(r"\s*/\s*", "/", words)
+    return re.sub(r"\s+([,;.:])", r"\1", words).rstrip(".")
