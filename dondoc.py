@@ -354,6 +354,56 @@ def definition_diagram(name: str, version: Annotated[int | None, typer.Option()]
                 print(f"  {source} --> {target}: {transition.label.vi}")
 
 
+@definition.command("migrate")
+def definition_migrate(
+    name: str,
+    old: Annotated[int, typer.Option("--from", help="Phiên bản cũ (old version)")],
+    new: Annotated[int, typer.Option("--to", help="Phiên bản mới (new version)")],
+    actor: ActorLogin,
+    states: Annotated[
+        list[str] | None, typer.Option("--state", help="cũ=mới (old=new), nhiều lần được")
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Thực hiện (do it)")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Chuyển phần việc đang mở sang phiên bản khác; xem trước nếu không có --apply."""
+    moves = dict(entry.split("=", 1) for entry in states or [] if "=" in entry)
+    with _engine() as engine:
+        results = engine.definitions.migrate(
+            name, (old, new), moves, engine.people.find(actor).id, apply=apply
+        )
+    refused = [r for r in results if r.refusal is not None]
+    if as_json:
+        _print(
+            {
+                "applied": apply,
+                "results": [
+                    {
+                        "assignment_id": r.assignment_id,
+                        "from": r.from_state,
+                        "to": r.to_state,
+                        "refusal": None if r.refusal is None else r.refusal.sentence.vi,
+                    }
+                    for r in results
+                ],
+            }
+        )
+    else:
+        _table(
+            ("mã", "từ", "đến", "từ chối"),
+            [
+                (r.assignment_id, r.from_state, r.to_state, r.refusal and r.refusal.sentence.vi)
+                for r in results
+            ],
+        )
+    _say(
+        f"{len(results) - len(refused)} {'đã chuyển' if apply else 'sẽ chuyển'}, "
+        f"{len(refused)} từ chối",
+        f"{len(results) - len(refused)} {'moved' if apply else 'to be moved'}, "
+        f"{len(refused)} refused",
+    )
+
+
 # --- plans -------------------------------------------------------------------------------------
 
 

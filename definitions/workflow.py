@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from definitions.files import File, Part
-from engine.decide import OPENING
+from engine.decide import MIGRATION, OPENING
 from engine.definition import (
     AUDIENCES,
     PREVIOUS,
@@ -171,8 +171,11 @@ class WorkflowFile(File):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         problems = [*self._ends(), *self._exits(), *self._approvals(), *self._unreached()]
-        if OPENING in self.transitions:
-            problems.append(f"the transition name {OPENING!r} is the engine's own")
+        problems += [
+            f"the transition name {name!r} is the engine's own"
+            for name in (OPENING, MIGRATION)
+            if name in self.transitions
+        ]
         if problems:
             raise ValueError("; ".join(problems))
         return self

@@ -50,6 +50,9 @@ from engine.model import (
 OPENING = "open"
 """The transition of the first event of every assignment; no definition may use the name."""
 
+MIGRATION = "migrate"
+"""The transition that moves an assignment to another version of its definition; also ours."""
+
 TEXT_LIMIT = 20_000
 LIST_LIMIT = 100
 
@@ -263,15 +266,74 @@ def opened(  # noqa: PLR0913  the whole input of an opening, by name
     return Decision(assignment=replace(first, version=1, head=event.hash), event=event)
 
 
+def migrated(  # noqa: PLR0913  the whole input of a migration, by name
+    assignment: Assignment,
+    definition: Definition,
+    state: str,
+    *,
+    actor: Actor,
+    now: datetime,
+    calendar: WorkingCalendar,
+) -> Decision:
+    """Return the assignment moved to another version of its definition, in `state` of it.
+
+    Raises:
+        InvalidData: The new version has no such state.
+    """
+    if state not in definition.states:
+        raise InvalidData(
+            {
+                state: Sentence(
+                    f"quy trình {definition.ref} không có trạng thái này; thêm vào bảng chuyển",
+                    f"{definition.ref} has no such state; add it to the state map",
+                )
+            }
+        )
+    phase = definition.phase(state)
+    case = Case(assignment, actor, None, {}, local_day(now), calendar)
+    change: dict[str, Any] = {"state": state, "phase": phase, "definition": definition.ref}
+    if phase is not Phase.PAUSED:
+        change["previous_state"] = None
+    moved = replace(assignment, **change)
+    moved = replace(moved, next_check_on=_next_check(definition, moved, case))
+    event = chain.sealed(
+        Event(
+            assignment_id=assignment.id,
+            seq=assignment.version + 1,
+            at=now,
+            transition=MIGRATION,
+            from_state=assignment.state,
+            to_state=state,
+            actor_id=actor.person_id,
+            acting_for_id=None,
+            agency=None,
+            role=None,
+            data={},
+            changes={
+                "definition": [str(assignment.definition), str(definition.ref)],
+                **_tracked(assignment, change),
+            },
+            previous_hash=assignment.head,
+        )
+    )
+    return Decision(assignment=replace(moved, version=event.seq, head=event.hash), event=event)
+
+
+def defined_by(event: Event) -> DefinitionRef | None:
+    """Return the definition an event moved its assignment to, None when it did not."""
+    change = event.changes.get("definition")
+    name, _, version = str(change[1] if change else "").partition("@")
+    return DefinitionRef(name, int(version)) if version.isdigit() else None
+
+
 def evolve(assignment: Assignment | None, event: Event, definition: Definition) -> Assignment:
     """Return the assignment after an event; of the first event, the assignment it opened."""
     if assignment is None:
-        name, _, version = str(event.changes["definition"][1]).partition("@")
         assignment = Assignment(
             id=event.assignment_id,
             task_id=0,
             agency="",
-            definition=DefinitionRef(name, int(version)),
+            definition=definition.ref,
             state=event.to_state,
             phase=Phase.OPEN,
             version=0,
@@ -288,6 +350,7 @@ def evolve(assignment: Assignment | None, event: Event, definition: Definition) 
     return replace(
         assignment,
         **values,
+        definition=definition.ref,
         state=event.to_state,
         phase=definition.phase(event.to_state),
         version=event.seq,

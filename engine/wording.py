@@ -201,6 +201,8 @@ def read_parties(text: str | None, directory: Directory, day: date) -> Parties:
     if text is None or not text.strip():
         return Parties(())
     words = _folded(text)
+    if not words:  # printed, yet nothing to read: a lone full stop
+        return Parties((), ("unknown_party",))
     head = re.fullmatch(r"các sở: (?P<rest>.+)", words)
     if head is not None:  # one head word for several departments
         words = head["rest"]

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.chain import GENESIS, day_root, digest
 from engine.clock import local_day
-from engine.decide import OPENING, evolve
-from engine.definition import DefinitionRef
+from engine.decide import MIGRATION, OPENING, defined_by, evolve
 from engine.store import assignments, events
 from engine.store.database import translate_database_errors
 
@@ -156,21 +155,26 @@ class History:
     def _step(self, connection: Connection, before: Assignment | None, event: Event) -> Assignment:
         """Replay one event, checking that the definition allows its edge."""
         where = f"event {event.seq} of assignment {event.assignment_id}"
-        if before is None:
-            name, _, version = str(event.changes.get("definition", [None, ""])[1]).partition("@")
-            if event.transition != OPENING or not version.isdigit():
-                raise _Broken(f"{where} does not open it", event.assignment_id, event.seq)
-            ref = DefinitionRef(name, int(version))
-        else:
-            ref = before.definition
-        definition = self._engine.reference.definition(connection, ref)
+        moved_to = defined_by(event)
+        if (before is None) != (event.transition == OPENING) or (
+            (moved_to is None) != (event.transition not in {OPENING, MIGRATION})
+        ):
+            raise _Broken(f"{where} does not open it", event.assignment_id, event.seq)
+        if moved_to is not None:
+            definition = self._engine.reference.definition(connection, moved_to)
+            if event.to_state not in definition.states:
+                raise _Broken(f"{where} has no state of {moved_to}", event.assignment_id, event.seq)
+            return evolve(before, event, definition)
+        assert before is not None  # noqa: S101  only the opening event has nothing before it
+        definition = self._engine.reference.definition(connection, before.definition)
         transition = definition.transitions.get(event.transition)
-        if before is not None and (
+        if (
             transition is None
             or event.from_state != before.state
             or before.state not in transition.sources
         ):
-            raise _Broken(f"{where} is no transition of {ref}", event.assignment_id, event.seq)
+            what = f"{where} is no transition of {before.definition}"
+            raise _Broken(what, event.assignment_id, event.seq)
         return evolve(before, event, definition)
 
     def _roots(self, connection: Connection) -> int:

@@ -189,14 +189,15 @@ WITH changed AS (
     reported_on = i.reported_on, completed_on = i.completed_on,
     previous_state = i.previous_state, paused_until = i.paused_until,
     extension_open = i.extension_open, extensions = i.extensions,
-    next_check_on = i.next_check_on, facts = i.facts
+    next_check_on = i.next_check_on, facts = i.facts,
+    definition_version = i.definition_version
   FROM jsonb_to_recordset(CAST(:decisions AS jsonb)) AS i(
     id bigint, old_version int, old_state text, state text, phase text, version int, round int,
     head text, due_on date, authors bigint[], reported_on date, completed_on date,
     previous_state text, paused_until date, extension_open boolean, extensions int,
     next_check_on date, facts jsonb, at timestamptz, transition text, actor_id bigint,
     acting_for_id bigint, agency_code text, role text, data jsonb, changes jsonb,
-    previous_hash text, topic text, tell jsonb, key text, request_hash text)
+    previous_hash text, definition_version int, topic text, tell jsonb, key text, request_hash text)
   WHERE a.id = i.id AND a.version = i.old_version AND a.state = i.old_state
   RETURNING i.*
 ), written AS (
@@ -289,6 +290,7 @@ def _apply_row(
         "data": event.data,
         "changes": event.changes,
         "previous_hash": event.previous_hash.hex(),
+        "definition_version": after.definition.version,
         "topic": f"{after.definition.name}.{event.transition}",
         "tell": [{"role": n.role, "agency": n.agency} for n in decision.notices],
         "key": remembered.key if remembered else None,
@@ -306,3 +308,17 @@ def stream(connection: Connection, batch: int = 2000) -> Generator[Assignment, N
     with connection.execution_options(yield_per=batch).execute(query) as rows:
         for row in rows:
             yield from_row(row)
+
+
+def open_of(connection: Connection, ref: DefinitionRef) -> list[int]:
+    """Return the ids of the assignments of a definition that are not final, in order."""
+    rows = connection.execute(
+        select(a.c.id)
+        .where(
+            a.c.definition_name == ref.name,
+            a.c.definition_version == ref.version,
+            a.c.phase != Phase.FINAL.value,
+        )
+        .order_by(a.c.id)
+    )
+    return list(rows.scalars())

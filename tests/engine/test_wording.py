@@ -2,11 +2,13 @@ from collections import Counter
 from datetime import date
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from definitions import loader
-from engine.agencies import GroupUnconfirmed
+from engine.agencies import Agency, Directory, GroupUnconfirmed
 from engine.deadlines import DeadlineKind
-from engine.wording import Flag, read_deadline, read_parties, read_row
+from engine.wording import Flag, Parties, read_deadline, read_parties, read_row
 from tests.factories import ISSUED, plan_51
 
 DIRECTORY = loader.directory(loader.DIRECTORY)
@@ -39,6 +41,11 @@ def test_the_deadlines_of_plan_51_are_of_the_kinds_printed() -> None:
         ("Năm 2026", date(2026, 12, 31)),
         ("6 tháng đầu năm 2026", date(2026, 6, 30)),
         ("2025 - 2026", date(2026, 12, 31)),
+        ("Giai đoạn 2025–2026", date(2026, 12, 31)),
+        ("Từ 01/4/2025 đến ngày 30/6/2025", date(2025, 6, 30)),
+        ("ngày 30 tháng 6 năm 2025", date(2025, 6, 30)),
+        ("trước 30/6/2025", date(2025, 6, 30)),
+        ("Quí III / 2025.", date(2025, 9, 30)),
         ("Hoàn thành trong tháng 9/2025", date(2025, 9, 30)),
     ],
 )
@@ -55,8 +62,15 @@ def test_a_deadline_is_the_last_day_in_time(text: str, due: date) -> None:
         ("31/02/2026", "impossible_date"),
         ("Tháng 13/2025", "impossible_date"),
         ("2027-2026", "range_backwards"),
+        ("từ 30/6/2025 đến 01/4/2025", "range_backwards"),
+        ("ngày 31 tháng 6 năm 2025", "impossible_date"),
         ("Quý IV/2024", "date_before_plan"),
         ("sau khi có hướng dẫn của Trung ương", "unknown_deadline"),
+        ("trước ngày 05/6 và 05/12 hàng năm", "unknown_deadline"),
+        ("Quý III/2025 - Quý I/2026", "unknown_deadline"),
+        ("Hằng quý", "unknown_deadline"),
+        ("2026", "unknown_deadline"),
+        (".", "unknown_deadline"),
         ("", "missing_deadline"),
         (None, "missing_deadline"),
     ],
@@ -85,6 +99,7 @@ def test_what_is_no_certain_date_is_never_guessed(text: str | None, reason: str)
             ["bql-dung-quat", "@dia-phuong"],
         ),
         ("các cơ quan báo chí; Đài PTTH tinh", ["@co-quan-bao-chi", "dai-ptth"]),
+        ("Đài Phát thanh – Truyền hình tỉnh.", ["dai-ptth"]),
     ],
 )
 def test_names_are_matched_whole_and_commas_inside_them_survive(
@@ -107,6 +122,41 @@ def test_an_unknown_name_and_an_ended_agency_wait_for_a_person() -> None:
 
     assert (unknown.codes, unknown.reasons) == (("so-y-te",), ("unknown_party",))
     assert ended.reasons == ("ended_agency",)
+
+
+def test_a_name_that_was_taken_over_belongs_to_whoever_bears_it_on_the_day() -> None:
+    old, new = date(2025, 3, 7), date(2025, 7, 1)
+    directory = Directory(
+        {
+            "so-a-1": Agency("so-a-1", "Sở A", "A", "x", "province", old, date(2025, 6, 30)),
+            "so-a-2": Agency("so-a-2", "Sở A", "A", "x", "province", new),
+        },
+        {},
+    )
+
+    assert read_parties("Sở A", directory, old) == Parties(("so-a-1",))
+    assert read_parties("Sở A", directory, new) == Parties(("so-a-2",))
+
+
+def test_a_name_two_agencies_bear_is_not_guessed() -> None:
+    directory = Directory(
+        {c: Agency(c, "Sở A", "A", "x", "province", ISSUED) for c in ("so-a", "so-b")}
+        | {"so-c": Agency("so-c", "Sở C", "C", "x", "province", ISSUED)},
+        {},
+    )
+
+    parties = read_parties("Sở A, Sở C", directory, ISSUED)
+
+    assert parties == Parties(("so-c",), ("unknown_party",))
+
+
+@given(st.text())
+def test_no_cell_whatever_it_holds_stops_the_reader(text: str) -> None:
+    deadline, reasons = read_deadline(text, ISSUED)
+    parties = read_parties(text, DIRECTORY, ISSUED)
+
+    assert reasons or deadline.due_on or deadline.recurrence
+    assert parties.codes or parties.reasons or not text.strip()
 
 
 def test_groups_expand_on_the_day_and_an_unconfirmed_one_never() -> None:
