@@ -33,6 +33,7 @@ class DigestItem:
     task_number: int
     title: str
     lead_name: str
+    period: str | None
     due_on: date | None
     days_overdue: int
     reason: str  # rule of the ladder, or topic of a transition

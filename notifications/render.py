@@ -65,6 +65,17 @@ def _note(item: DigestItem) -> str:
     return "chờ quyết định" if item.due_on is None else f"hạn {vn_date(item.due_on)}"
 
 
+def _period(name: str | None) -> str:
+    """Return a reporting period in words, after a separator; nothing for a task without."""
+    if name is None:
+        return ""
+    year, _, quarter = name.partition("Q")
+    return f" · kỳ {_ROMAN[quarter]}/{year}" if quarter else f" · kỳ năm {year}"
+
+
+_ROMAN = {"1": "quý I", "2": "quý II", "3": "quý III", "4": "quý IV"}
+
+
 def vn_date(day: date | None) -> str:
     """Return a date as it is written in Vietnam."""
     return "không có thời hạn" if day is None else f"{day:%d/%m/%Y}"
@@ -85,7 +96,7 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.filters |= {"vn_date": vn_date, "short": short, "note": _note}
+_templates.filters |= {"vn_date": vn_date, "short": short, "note": _note, "period": _period}
 
 
 def render(digest: Digest) -> Rendered:

@@ -198,6 +198,7 @@ def _item(item: WaitingItem, day: date, base: str) -> DigestItem:
         task_number=item.task_number,
         title=item.title,
         lead_name=item.lead_name,
+        period=item.period,
         due_on=item.due_on,
         days_overdue=(day - item.due_on).days if late and item.due_on else 0,
         reason=item.reason,

@@ -26,6 +26,7 @@ class WaitingItem:
     task_number: int
     title: str
     lead_name: str
+    period: str | None
     due_on: date | None
     phase: str
 
@@ -85,7 +86,7 @@ WITH open_rows AS (
 )
 SELECT DISTINCT p.id, p.full_name, r.role, y.name AS agency_name, r.assignment_id, r.reason,
   r.level, l.number AS plan_number, k.number AS task_number, k.title, b.name AS lead_name,
-  a.due_on, a.phase
+  a.period, a.due_on, a.phase
 FROM open_rows r
 JOIN people p USING (role, agency_code)
 JOIN agency y ON y.code = r.agency_code AND coalesce(y.valid_to, 'infinity') >= :day

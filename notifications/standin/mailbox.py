@@ -139,8 +139,14 @@ def _one(mail: EmailMessage) -> str:
     part = mail.get_body(("html", "plain"))
     content = "" if part is None else part.get_content()
     heads = "".join(
-        f"<tr><td>{name}</td><td>{html.escape(str(mail[name]))}</td></tr>"
-        for name in ("From", "To", "Subject", "Date", "Message-ID")
+        f"<tr><td>{label}</td><td>{html.escape(str(mail[name]))}</td></tr>"
+        for label, name in (
+            ("Người gửi", "From"),
+            ("Người nhận", "To"),
+            ("Tiêu đề", "Subject"),
+            ("Ngày", "Date"),
+            ("Message-ID", "Message-ID"),
+        )
     )
     # A sandbox without rights: whatever a mail holds, it runs nothing here.
     return (

@@ -337,6 +337,7 @@ class TestZalo:
                 n,
                 "Xây dựng nền tảng số " * 8,
                 "Sở Tài chính",
+                "2025Q3",
                 OCTOBER,
                 n,
                 "overdue",
@@ -351,7 +352,7 @@ class TestZalo:
         assert len(rendered.zalo) <= ZALO_LIMIT
         assert "tất cả 65" in rendered.zalo
         assert rendered.zalo.endswith("Xem: http://x/")
-        assert rendered.text.count("Chủ trì: Sở Tài chính") == 65
+        assert rendered.text.count("Chủ trì: Sở Tài chính · kỳ quý III/2025") == 65
         assert "\n" not in rendered.subject
 
 
