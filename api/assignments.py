@@ -7,7 +7,16 @@ from fastapi import APIRouter, Header, Path, Query, Response
 
 from api.actor import EngineOf, PersonOf
 from api.paging import Cursor, Limit, after_day, next_by_due
-from api.schemas import AssignmentBody, AvailableTransition, FiredBody, Page, TransitionBody
+from api.schemas import (
+    AssignmentBody,
+    AvailableTransition,
+    FiredBody,
+    Page,
+    TimeStatusBody,
+    TransitionBody,
+)
+from engine.clock import local_day
+from engine.deadlines import time_status
 from engine.decide import Availability
 from engine.errors import InvalidData, Sentence
 from engine.service.engine import Engine
@@ -59,6 +68,12 @@ def show_assignment(
     assignment, definition, answers = engine.available(assignment_id, person.id)
     _, timeline = engine.lists.assignment(assignment_id)
     response.headers["ETag"] = f'"{assignment.version}"'
+    status = time_status(
+        assignment.due_on,
+        local_day(engine.clock.now()),
+        reported_on=assignment.reported_on,
+        finished_on=assignment.completed_on,
+    )
     return AssignmentBody(
         id=assignment.id,
         task_id=assignment.task_id,
@@ -77,6 +92,7 @@ def show_assignment(
         reported_on=assignment.reported_on,
         completed_on=assignment.completed_on,
         paused_until=assignment.paused_until,
+        time_status=TimeStatusBody(state=status.state, days=status.days),
         extension_open=assignment.extension_open,
         extensions=assignment.extensions,
         facts=dict(assignment.facts),

@@ -102,6 +102,13 @@ class AvailableTransition(BaseModel):
     fields: list[dict[str, Any]]
 
 
+class TimeStatusBody(BaseModel):
+    """The axis of time, apart from the state: days left, or days too late when overdue."""
+
+    state: str = Field(examples=["overdue"])
+    days: int = Field(examples=[4])
+
+
 class AssignmentBody(BaseModel):
     """An assignment as it stands, what may be done next, and its timeline."""
 
@@ -122,6 +129,7 @@ class AssignmentBody(BaseModel):
     reported_on: date | None
     completed_on: date | None
     paused_until: date | None
+    time_status: TimeStatusBody
     extension_open: bool
     extensions: int
     facts: dict[str, Any]

@@ -48,17 +48,6 @@ class WorkingCalendar:
                 day += step
         return day
 
-    def working_days_between(self, day: date, other: date) -> int:
-        """Return how many working days `other` is after `day` (before it, when negative).
-
-        `day` itself is not counted, `other` is: the answer undoes `add_working_days`.
-        """
-        self.is_working(day)  # not counted, but a day nobody loaded is refused all the same
-        distance = (other - day).days
-        step = _DAY if distance >= 0 else -_DAY
-        count = sum(self.is_working(day + n * step) for n in range(1, abs(distance) + 1))
-        return count if distance >= 0 else -count
-
     def days(self) -> Iterator[tuple[date, bool]]:
         """Yield every day with whether it is a working day."""
         day = self.first

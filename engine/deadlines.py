@@ -91,13 +91,6 @@ def periods(
         )
 
 
-def period_of(
-    recurrence: str, day: date, due_working_days: int, calendar: WorkingCalendar
-) -> Period:
-    """Return the period to which the data of `day` belong."""
-    return next(periods(recurrence, day, day, due_working_days, calendar))
-
-
 def _name(recurrence: str, data_to: date) -> str:
     return str(data_to.year) if recurrence == "yearly" else f"{data_to.year}Q{data_to.month // 3}"
 

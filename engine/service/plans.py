@@ -63,6 +63,10 @@ _REASONS = {
     "lead_unknown_party": Sentence(
         "tên cơ quan chủ trì không có trong danh bạ", "a lead agency is not in the directory"
     ),
+    "coordinating_unknown_party": Sentence(
+        "tên cơ quan phối hợp không có trong danh bạ",
+        "a coordinating agency is not in the directory",
+    ),
     "lead_ended_agency": Sentence(
         "cơ quan chủ trì đã chấm dứt hoạt động", "a lead agency has ended"
     ),

@@ -50,6 +50,7 @@ def test_a_transition_carries_its_version_in_the_etag(client: TestClient, plan_5
     )
 
     assert shown.headers["ETag"] == '"1"'
+    assert shown.json()["time_status"] == {"state": "in_time", "days": 299}
     assert {a["name"] for a in shown.json()["available"] if a["allowed"]} == {
         "accept",
         "decline",

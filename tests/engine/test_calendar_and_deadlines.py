@@ -7,7 +7,6 @@ from engine.calendar import WorkingCalendar
 from engine.deadlines import (
     TimeState,
     TimeStatus,
-    period_of,
     periods,
     quarter_before,
     quarter_end,
@@ -15,6 +14,8 @@ from engine.deadlines import (
 )
 from engine.errors import InvalidData, OutsideCalendar
 from engine.store.calendar import to_calendar
+
+DUE = date(2025, 9, 30)
 
 
 @pytest.fixture(scope="module")
@@ -73,22 +74,6 @@ def test_working_days_are_counted_over_tet_both_ways(calendar: WorkingCalendar) 
     assert calendar.next_working(date(2026, 2, 14)) == date(2026, 2, 23)
 
 
-@pytest.mark.parametrize("day", [date(2026, 2, 13), date(2026, 2, 15), date(2026, 8, 22)])
-@pytest.mark.parametrize("number", [-12, -1, 1, 5, 30])
-def test_counting_working_days_undoes_adding_them(
-    calendar: WorkingCalendar, day: date, number: int
-) -> None:
-    other = calendar.add_working_days(day, number)
-
-    assert calendar.working_days_between(day, other) == number
-
-
-def test_no_working_day_lies_between_a_day_and_itself(calendar: WorkingCalendar) -> None:
-    assert calendar.working_days_between(date(2026, 2, 13), date(2026, 2, 13)) == 0
-    with pytest.raises(OutsideCalendar):
-        calendar.working_days_between(date(2028, 1, 1), date(2028, 1, 1))
-
-
 def test_a_day_nobody_loaded_is_refused(calendar: WorkingCalendar) -> None:
     with pytest.raises(OutsideCalendar, match="2028"):
         calendar.add_working_days(date(2027, 12, 31), 1)
@@ -127,36 +112,6 @@ def test_a_quarter_is_escalated_only_after_it_ended() -> None:
     for wrong in ("2025Q5", "Q3/2025", "2025Q4", ""):
         with pytest.raises(InvalidData):
             quarter_end(wrong, date(2025, 10, 1))
-
-
-@pytest.mark.parametrize(
-    ("recurrence", "day", "name"),
-    [
-        ("quarterly", date(2025, 12, 14), "2025Q4"),
-        ("quarterly", date(2025, 12, 15), "2026Q1"),
-        ("quarterly", date(2026, 3, 14), "2026Q1"),
-        ("quarterly", date(2026, 3, 15), "2026Q2"),
-        ("yearly", date(2025, 12, 14), "2025"),
-        ("yearly", date(2025, 12, 15), "2026"),
-    ],
-)
-def test_the_data_of_a_day_belong_to_one_period(
-    calendar: WorkingCalendar, recurrence: str, day: date, name: str
-) -> None:
-    period = period_of(recurrence, day, 4, calendar)
-
-    assert period.name == name
-    assert period.data_from <= day <= period.data_to
-
-
-def test_a_report_is_due_working_days_after_the_cut_off(calendar: WorkingCalendar) -> None:
-    period = period_of("quarterly", date(2026, 3, 1), 4, calendar)
-
-    # The cut-off is a Saturday: Monday is the first working day after it.
-    assert (period.data_to, period.due_on) == (date(2026, 3, 14), date(2026, 3, 19))
-
-
-DUE = date(2025, 9, 30)
 
 
 @pytest.mark.parametrize(
