@@ -5,6 +5,7 @@ invalid, 2 wrong usage.
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -177,6 +178,14 @@ def api(
 @app.command()
 def worker() -> None:
     """Chạy riêng các luồng Prefect (the flows alone; needs PREFECT_API_URL)."""
+    if "PREFECT_API_URL" not in os.environ:
+        # Without it Prefect would start a server of its own for this process, unseen.
+        raise EngineError(
+            Sentence(
+                "Chưa đặt PREFECT_API_URL. Đặt địa chỉ máy chủ Prefect, hoặc dùng dondoc up.",
+                "PREFECT_API_URL is not set. Name the Prefect server, or use dondoc up.",
+            )
+        )
     from flows import schedule
 
     with _engine() as engine:

@@ -177,6 +177,15 @@ def test_an_unreachable_database_and_an_old_schema_are_said_plainly(
     assert len(unreachable.stderr.strip().splitlines()) == 1
 
 
+def test_a_worker_without_a_prefect_server_says_so(cli: Cli) -> None:
+    cli.environment.pop("PREFECT_API_URL", None)
+
+    done = cli.run("worker")
+
+    assert done.returncode == 1
+    assert "PREFECT_API_URL" in done.stderr
+
+
 def test_a_yaml_typo_names_file_place_and_value(cli: Cli, tmp_path: Path) -> None:
     broken = tmp_path / "flow.yaml"
     source = next(p for p in loader.WORKFLOWS if p.stem == "gia-han").read_text(encoding="utf-8")
