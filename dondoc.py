@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,9 @@ from engine.clock import at
 from engine.errors import EngineError, InvalidData, Sentence
 from engine.service.engine import Engine
 from engine.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 app = typer.Typer(
     name="dondoc",
@@ -211,15 +214,24 @@ def _settings(host: str | None = None, port: int | None = None) -> Settings:
 def _serve(engine: Engine, settings: Settings) -> None:
     import uvicorn
 
-    from api.application import create_app
-
+    address = f"http://{settings.host}:{settings.port}"
     _say(
-        f"API: http://{settings.host}:{settings.port}/api/v1 (Ctrl-C để dừng)",
-        f"API: http://{settings.host}:{settings.port}/api/v1 (Ctrl-C stops)",
+        f"Trang web: {address} · API: {address}/api/v1 (Ctrl-C để dừng)",
+        f"Pages: {address} · API: {address}/api/v1 (Ctrl-C stops)",
     )
     uvicorn.run(
-        create_app(engine, settings), host=settings.host, port=settings.port, log_level="warning"
+        application(engine, settings), host=settings.host, port=settings.port, log_level="warning"
     )
+
+
+def application(engine: Engine, settings: Settings) -> "FastAPI":
+    """Return the API with the pages beside it."""
+    from api.application import create_app
+    from web.application import create_pages
+
+    app = create_app(engine, settings)
+    app.mount("/", create_pages(engine, settings))
+    return app
 
 
 # --- database ----------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from engine.service.engine import Engine
 from engine.settings import Settings
 
 PREFIX = "/api/v1"
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 RESOURCES = (
     sign_in,
     plans,
@@ -70,4 +71,12 @@ def create_app(engine: Engine, settings: Settings) -> FastAPI:
     for resource in RESOURCES:
         app.include_router(resource.router, prefix=PREFIX)
     app.include_router(health.router)
+    # What is no resource gets a problem document, whatever is mounted beside the API.
+    app.add_api_route(
+        "/api/{rest:path}", _nothing_here, methods=list(METHODS), include_in_schema=False
+    )
     return app
+
+
+def _nothing_here() -> None:
+    raise HTTPException(404)

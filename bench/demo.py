@@ -10,7 +10,7 @@ from time import perf_counter
 
 import uvicorn
 
-from api.application import create_app
+import dondoc
 from bench import rehearsal
 from engine.clock import SystemClock, at, local_day
 from engine.service.engine import Engine
@@ -57,7 +57,7 @@ def run() -> None:
         _say(_where_to_look(settings, mailbox.url, zalo.url, engine))
         _say(f"Sẵn sàng sau {perf_counter() - began:.0f} giây.")
         uvicorn.run(
-            create_app(engine, settings),
+            dondoc.application(engine, settings),
             host=settings.host,
             port=settings.port,
             log_level="warning",
@@ -97,6 +97,7 @@ def _where_to_look(settings: Settings, mail: str, zalo: str, engine: Engine) -> 
     return f"""
 Ngày {today:%d/%m/%Y}: {passed}/65 nhiệm vụ đã qua thời hạn.
 
+  Trang web     {base}
   API           {base}/api/v1   (OpenAPI: {base}/api/v1/openapi.json)
   Hộp thư       {mail}   (mọi thư đã gửi)
   Zalo          {zalo}   (mọi tin đã gửi)

@@ -90,6 +90,7 @@ JOIN agency y ON y.code = a.agency_code
 """
 
 _FILTERS = {
+    "id": "a.id = :id",
     "plan": "p.number = :plan",
     "task": "t.number = :task",
     "agency": "a.agency_code = :agency",
@@ -117,7 +118,7 @@ def assignments(
     """Return assignments, the most urgent first, after (due date or `FAR`, id).
 
     `filters` are names of `_FILTERS`, or `status` with the name of a box. Extension requests
-    are listed only when `definition` or `parent` asks for them.
+    are listed only when `id`, `definition` or `parent` asks for them.
     """
     conditions = [_FILTERS[name] for name in filters if name in _FILTERS]
     if "status" in filters:
@@ -126,7 +127,7 @@ def assignments(
             "(v.name, v.version) = (a.definition_name, a.definition_version) "
             "AND (v.body->>'counts_in_ratio')::boolean)"
         )
-    if "definition" not in filters and "parent" not in filters:
+    if not {"id", "definition", "parent"}.intersection(filters):
         conditions.append("a.parent_id IS NULL")
     values = {"today": today, "limit": limit, **filters}
     if after is not None:

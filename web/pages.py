@@ -1,0 +1,232 @@
+"""The pages, and the one handler behind every button."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Cookie, Depends, Path, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.status import HTTP_303_SEE_OTHER
+
+from engine.clock import local_day
+from engine.deadlines import TimeStatus, time_status
+from engine.definition import Field, FieldType
+from engine.errors import EngineError
+from engine.service.engine import Engine
+from engine.service.people import SignInRefused
+from engine.store.people import Person
+from web.views import page, status_of
+
+router = APIRouter(default_response_class=Response)
+COOKIE = "dondoc_session"
+ROWS = 100
+
+
+def engine_of(request: Request) -> Engine:
+    """Return the engine of the application."""
+    engine: Engine = request.app.state.engine
+    return engine
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """Return what a form holds, texts alone."""
+    async with request.form(max_files=0, max_fields=100) as form:
+        return {name: value for name, value in form.items() if isinstance(value, str)}
+
+
+EngineOf = Annotated[Engine, Depends(engine_of)]
+FormOf = Annotated[dict[str, str], Depends(form_of)]
+SessionOf = Annotated[str | None, Cookie(alias=COOKIE)]
+AssignmentId = Annotated[int, Path(ge=1, lt=2**63)]
+
+
+def _person(engine: Engine, session: str | None) -> Person | None:
+    if session is None:
+        return None
+    try:
+        return engine.people.of_token(session)
+    except SignInRefused:
+        return None
+
+
+def _to_sign_in() -> Response:
+    return RedirectResponse("/sign-in", HTTP_303_SEE_OTHER)
+
+
+@router.get("/sign-in")
+def show_sign_in(request: Request) -> Response:
+    """Show the form to sign in."""
+    return page(request, "sign_in.html", problem=None, login="")
+
+
+@router.post("/sign-in")
+def sign_in(request: Request, engine: EngineOf, form: FormOf) -> Response:
+    """Sign in, or show the form again with what was typed."""
+    login = form.get("login", "")
+    lasts = timedelta(hours=request.app.state.settings.session_hours)
+    try:
+        token, _ = engine.people.sign_in(login, form.get("password", ""), lasts)
+    except SignInRefused as refusal:
+        return page(request, "sign_in.html", 401, problem=refusal.sentence.vi, login=login)
+    answer = RedirectResponse("/", HTTP_303_SEE_OTHER)
+    answer.set_cookie(
+        COOKIE,
+        token,
+        max_age=int(lasts.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=request.app.state.settings.base_url.startswith("https://"),
+    )
+    return answer
+
+
+@router.post("/sign-out")
+def sign_out(engine: EngineOf, session: SessionOf = None) -> Response:
+    """End the session."""
+    if session is not None:
+        engine.people.revoke(session)
+    answer = _to_sign_in()
+    answer.delete_cookie(COOKIE)
+    return answer
+
+
+@router.get("/")
+def show_work(request: Request, engine: EngineOf, session: SessionOf = None) -> Response:
+    """Show what a person has to do: own work first, then what waits for a decision."""
+    person = _person(engine, session)
+    if person is None:
+        return _to_sign_in()
+    return page(
+        request,
+        "work.html",
+        person=person,
+        work=[_with_status(engine, row) for row in engine.lists.own_work(person.id, limit=ROWS)],
+        reviews=[_with_status(engine, row) for row in engine.lists.reviews(person.id, limit=ROWS)],
+        rows=ROWS,
+        boxes=engine.lists.statistics("plan"),
+    )
+
+
+@router.get("/tasks")
+def show_tasks(request: Request, engine: EngineOf, session: SessionOf = None) -> Response:
+    """Show every task with its four boxes."""
+    person = _person(engine, session)
+    if person is None:
+        return _to_sign_in()
+    return page(request, "tasks.html", person=person, tasks=engine.lists.tasks())
+
+
+@router.get("/tasks/{number}")
+def show_task(
+    request: Request,
+    engine: EngineOf,
+    number: Annotated[int, Path(ge=1, lt=2**31)],
+    plan: str,
+    session: SessionOf = None,
+) -> Response:
+    """Show the assignments of a task."""
+    person = _person(engine, session)
+    if person is None:
+        return _to_sign_in()
+    rows = engine.lists.assignments(plan=plan, task=number, limit=200)
+    return page(
+        request,
+        "task.html",
+        person=person,
+        tasks=engine.lists.tasks(plan=plan, number=number),
+        rows=[_with_status(engine, row) for row in rows],
+    )
+
+
+@router.get("/assignments/{assignment_id}")
+def show_assignment(
+    request: Request, engine: EngineOf, assignment_id: AssignmentId, session: SessionOf = None
+) -> Response:
+    """Show an assignment, what may be done next, and its timeline."""
+    person = _person(engine, session)
+    if person is None:
+        return _to_sign_in()
+    return _assignment_page(request, engine, person, assignment_id)
+
+
+@router.post("/assignments/{assignment_id}/{transition}")
+def take_transition(  # noqa: PLR0913, PLR0917  the parts of the request
+    request: Request,
+    engine: EngineOf,
+    assignment_id: AssignmentId,
+    transition: Annotated[str, Path(max_length=60)],
+    form: FormOf,
+    session: SessionOf = None,
+) -> Response:
+    """Take a transition; what is refused comes back with the reason and what was typed."""
+    person = _person(engine, session)
+    if person is None:
+        return _to_sign_in()
+    _, definition, _ = engine.available(assignment_id, person.id)
+    known = definition.transitions.get(transition)
+    fields = () if known is None else known.fields
+    seen = form.get("version", "")
+    try:
+        engine.fire(
+            assignment_id,
+            transition,
+            person.id,
+            data={f.name: _typed(f, form.get(f.name, "")) for f in fields},
+            seen=int(seen) if seen.isascii() and seen.isdigit() else None,
+        )
+    except EngineError as refusal:
+        return _assignment_page(
+            request, engine, person, assignment_id, refusal=refusal, tried=transition, typed=form
+        )
+    return RedirectResponse(f"/assignments/{assignment_id}", HTTP_303_SEE_OTHER)
+
+
+def _assignment_page(  # noqa: PLR0913  what a page is made of
+    request: Request,
+    engine: Engine,
+    person: Person,
+    assignment_id: int,
+    *,
+    refusal: EngineError | None = None,
+    tried: str | None = None,
+    typed: Mapping[str, str] | None = None,
+) -> Response:
+    assignment, definition, answers = engine.available(assignment_id, person.id)
+    (row,) = engine.lists.assignments(id=assignment_id)
+    _, timeline = engine.lists.assignment(assignment_id)
+    return page(
+        request,
+        "assignment.html",
+        200 if refusal is None else status_of(refusal),
+        person=person,
+        assignment=assignment,
+        row=row,
+        definition=definition,
+        answers=answers,
+        status=_status(engine, assignment.due_on, assignment.reported_on, assignment.completed_on),
+        timeline=timeline,
+        problem=None if refusal is None else refusal.sentence.vi,
+        tried=tried,
+        typed=typed or {},
+    )
+
+
+def _typed(field: Field, raw: str) -> Any:
+    """Return a form's text as the field's type; what does not fit is left for the engine."""
+    match field.type:
+        case FieldType.LIST:
+            return [line.strip() for line in raw.splitlines() if line.strip()]
+        case FieldType.PERCENT if raw.strip().isascii() and raw.strip().isdigit():
+            return int(raw)
+        case _:
+            return raw
+
+
+def _with_status(engine: Engine, row: Mapping[str, Any]) -> dict[str, Any]:
+    status = _status(engine, row["due_on"], row["reported_on"], row["completed_on"])
+    return {**row, "status": status}
+
+
+def _status(engine: Engine, due_on: Any, reported_on: Any, completed_on: Any) -> TimeStatus:
+    today = local_day(engine.clock.now())
+    return time_status(due_on, today, reported_on=reported_on, finished_on=completed_on)
