@@ -105,7 +105,9 @@ def _months(first: date, until: date) -> Iterator[tuple[date, date]]:
         day = begins_next
 
 
-def _steps(now: Engine, chance: random.Random, first: date, last: date) -> Iterator[_Step]:
+def _steps(  # noqa: C901  what people do: one case a state
+    now: Engine, chance: random.Random, first: date, last: date
+) -> Iterator[_Step]:
     """Yield what agencies and reviewers do in a month with what is open at its beginning."""
     length = (last - first).days
 
@@ -130,6 +132,11 @@ def _steps(now: Engine, chance: random.Random, first: date, last: date) -> Itera
                     yield _Step(some_day(), number, "approve_plan", reviewer, {})
             case "in_progress":
                 yield from _work(chance, number, officer, some_day, months_left)
+            case "requested":
+                # A long one is for a leader: what the coordinator may not grant is refused here.
+                leader = chance.random() < 0.5  # noqa: PLR2004
+                grant = "grant_by_leader" if leader else "grant"
+                yield _Step(some_day(), number, grant, "pct.ubnd-tinh" if leader else reviewer, {})
             case "in_review":
                 if chance.random() < 0.2:  # noqa: PLR2004
                     reason = {"reason": "Bổ sung số, ngày văn bản và tài liệu minh chứng"}
@@ -172,7 +179,8 @@ def _work(
 
 
 def _all_open(now: Engine) -> Iterator[Any]:
-    after = None
-    while page := now.lists.assignments(after, 200, plan=PLAN):
-        yield from (row for row in page if row["phase"] in {"open", "review"})
-        after = (page[-1]["due_on"] or date.max, page[-1]["id"])
+    for filters in ({"plan": PLAN}, {"definition": "gia-han"}):
+        after = None
+        while page := now.lists.assignments(after, 200, **filters):
+            yield from (row for row in page if row["phase"] in {"open", "review"})
+            after = (page[-1]["due_on"] or date.max, page[-1]["id"])

@@ -1,6 +1,6 @@
 """The pages, and the one handler behind every button."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ from starlette.status import HTTP_303_SEE_OTHER
 
 from engine.clock import local_day
 from engine.deadlines import TimeStatus, time_status
-from engine.definition import Field, FieldType
+from engine.definition import Definition, Field, FieldType
 from engine.errors import EngineError
 from engine.service.engine import Engine
 from engine.service.people import SignInRefused
@@ -205,10 +205,27 @@ def _assignment_page(  # noqa: PLR0913  what a page is made of
         answers=answers,
         status=_status(engine, assignment.due_on, assignment.reported_on, assignment.completed_on),
         timeline=timeline,
+        latest=_latest(definition, timeline),
         problem=None if refusal is None else refusal.sentence.vi,
         tried=tried,
         typed=typed or {},
     )
+
+
+def _latest(definition: Definition, timeline: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what was entered last in each field, with the transition it was entered in."""
+    entries: dict[str, dict[str, Any]] = {}
+    for event in reversed(timeline):
+        transition = definition.transitions.get(event["transition"])
+        for field in () if transition is None else transition.fields:
+            value = event["data"].get(field.name)
+            if value is not None and transition is not None and field.name not in entries:
+                entries[field.name] = {
+                    "label": field.label.vi,
+                    "transition": transition.label.vi,
+                    "value": "; ".join(value) if isinstance(value, list) else value,
+                }
+    return list(entries.values())
 
 
 def _typed(field: Field, raw: str) -> Any:
