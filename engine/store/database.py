@@ -78,16 +78,9 @@ def translate_database_errors() -> Iterator[None]:
     try:
         yield
     except sa.exc.DataError as error:
-        # A value no column can hold: a NUL in a text, a number out of range.
-        reason = _one_line(error.orig) if isinstance(error.orig, psycopg.Error) else "?"
-        raise InvalidData(
-            {
-                "value": Sentence(
-                    f"cơ sở dữ liệu không nhận giá trị này ({reason}); sửa lại rồi gửi",
-                    f"the database cannot hold this value ({reason}); correct it and send again",
-                )
-            }
-        ) from error
+        raise _unholdable(error.orig) from error
+    except psycopg.DataError as error:
+        raise _unholdable(error) from error
     except sa.exc.DBAPIError as error:
         problem = _problem(error.orig, lost=error.connection_invalidated)
         if problem is None:
@@ -105,6 +98,19 @@ def translate_database_errors() -> Iterator[None]:
                 "All database connections are busy. Try again in a moment.",
             )
         ) from error
+
+
+def _unholdable(error: BaseException | None) -> InvalidData:
+    """Return the answer to a value no column can hold: a NUL in a text, a number out of range."""
+    reason = _one_line(error) if isinstance(error, psycopg.Error) else "?"
+    return InvalidData(
+        {
+            "value": Sentence(
+                f"cơ sở dữ liệu không nhận giá trị này ({reason}); sửa lại rồi gửi",
+                f"the database cannot hold this value ({reason}); correct it and send again",
+            )
+        }
+    )
 
 
 def _prepare(connection: psycopg.Connection[Any], _record: object) -> None:

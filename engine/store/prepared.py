@@ -21,16 +21,20 @@ class Prepared:
 
     def send(self, connection: Connection, values: Mapping[str, Any]) -> "Answer":
         """Run the statement; inside `pipelined` it is only sent, until its rows are asked for."""
-        driver = connection.connection.driver_connection
-        assert isinstance(driver, psycopg.Connection)  # noqa: S101  the only driver there is
+        driver = _driver(connection)
         cursor = driver.cursor()
-        with _noticed(connection, driver):
+        try:
             cursor.execute(self._sql, values, prepare=True)
+        except psycopg.OperationalError:
+            _give_up_lost(connection, driver)
+            raise
         return Answer(connection, driver, cursor)
 
 
 class Answer:
     """The rows of a statement that was sent."""
+
+    __slots__ = ("_connection", "_cursor", "_driver")
 
     def __init__(
         self, connection: Connection, driver: psycopg.Connection[Any], cursor: psycopg.Cursor[Any]
@@ -41,25 +45,32 @@ class Answer:
 
     def rows(self) -> list[tuple[Any, ...]]:
         """Return every row."""
-        with _noticed(self._connection, self._driver):
+        try:
             return self._cursor.fetchall()
+        except psycopg.OperationalError:
+            _give_up_lost(self._connection, self._driver)
+            raise
 
 
 @contextmanager
 def pipelined(connection: Connection) -> Iterator[None]:
     """Send the statements inside in one go; the server still runs them one after the other."""
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, psycopg.Connection)  # noqa: S101
-    with _noticed(connection, driver), driver.pipeline():
-        yield
-
-
-@contextmanager
-def _noticed(connection: Connection, driver: psycopg.Connection[Any]) -> Iterator[None]:
-    """Let the pool know when the connection was lost, so that nobody is given it again."""
+    driver = _driver(connection)
     try:
-        yield
+        with driver.pipeline():
+            yield
     except psycopg.OperationalError:
-        if driver.closed:
-            connection.invalidate()
+        _give_up_lost(connection, driver)
         raise
+
+
+def _driver(connection: Connection) -> psycopg.Connection[Any]:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)  # noqa: S101  the only driver there is
+    return driver
+
+
+def _give_up_lost(connection: Connection, driver: psycopg.Connection[Any]) -> None:
+    """Let the pool know when the connection was lost, so that nobody is given it again."""
+    if driver.closed and not connection.invalidated:
+        connection.invalidate()
