@@ -52,7 +52,7 @@ class Period:
 
 
 # Cut-off on the 14th of the last month, data from the 15th of the month before the period
-# (Nghị định 09/2019/NĐ-CP; DOMAIN: dates repeated by circulars made under the decree).
+# (Nghị định 09/2019/NĐ-CP, as circulars made under it repeat).
 _CUT_OFF_DAY = 14
 _MONTHS = {"quarterly": (3, 6, 9, 12), "yearly": (12,)}
 _LENGTH = {"quarterly": relativedelta(months=3), "yearly": relativedelta(years=1)}

@@ -96,11 +96,6 @@ def stream(connection: Connection, batch: int = 2000) -> Generator[Event, None, 
             yield from_row(row)
 
 
-def count(connection: Connection) -> int:
-    """Return how many events there are."""
-    return connection.execute(select(func.count()).select_from(event)).scalar_one()
-
-
 def days_with_events(connection: Connection, after: date | None, before: date) -> list[date]:
     """Return the local days strictly between `after` and `before` that have events."""
     rows = connection.execute(
