@@ -79,7 +79,7 @@ def four_eyes(case: Case, _: Any) -> Sentence | None:
 
 @guard()
 def before_due_date(case: Case, _: Any) -> Sentence | None:
-    """An extension is asked before the date, not after it (usual provincial practice, not a rule)."""
+    """An extension is asked before the date, not after it (usual practice, not a rule)."""
     due = case.assignment.due_on
     if due is None:
         return Sentence(
