@@ -464,7 +464,7 @@ def upgrade() -> None:
         postgresql_with={"fillfactor": "85"},
     )
     op.create_index(
-        "ix_assignment_agency", "assignment", ["agency_code", "phase", "due_on", "id"], unique=False
+        "ix_assignment_agency", "assignment", ["agency_code", "due_on", "id"], unique=False
     )
     op.create_index(
         "ix_assignment_next_check",

@@ -63,7 +63,7 @@ class Lists:
             return work.assignments(
                 connection,
                 local_day(now),
-                {"agencies": agencies, "phase": "open"},
+                {**_of(agencies), "phase": "open"},
                 after,
                 min(limit, PAGE_LIMIT),
             )
@@ -121,3 +121,8 @@ def _check_status(status: str | None, known: tuple[str, ...]) -> None:
             f'there is no "{status}"; values: {", ".join(known)}',
         )
         raise InvalidData({"status": problem})
+
+
+def _of(agencies: list[str]) -> dict[str, Any]:
+    """Return the filter for a person's agencies: almost always one, and one has an index."""
+    return {"agency": agencies[0]} if len(agencies) == 1 else {"agencies": agencies}

@@ -131,11 +131,15 @@ def assignments(
         conditions.append("a.parent_id IS NULL")
     values = {"today": today, "limit": limit, **filters}
     if after is not None:
-        conditions.append("(coalesce(a.due_on, '9999-12-31'), a.id) > (:after_due, :after_id)")
+        conditions.append(
+            "a.due_on IS NULL AND a.id > :after_id"
+            if after[0] == FAR
+            else "((a.due_on, a.id) > (:after_due, :after_id) OR a.due_on IS NULL)"
+        )
         values |= {"after_due": after[0], "after_id": after[1]}
     query = (
         f"{_ASSIGNMENTS} WHERE {' AND '.join(conditions)} "
-        "ORDER BY coalesce(a.due_on, '9999-12-31'), a.id LIMIT :limit"
+        "ORDER BY a.due_on, a.id LIMIT :limit"  # without a date last, as in the index
     )
     return [dict(row) for row in connection.execute(text(query), values).mappings()]
 

@@ -80,7 +80,7 @@ assignment = Table(
         "id",
         postgresql_where=text("next_check_on IS NOT NULL"),
     ),
-    Index("ix_assignment_agency", "agency_code", "phase", "due_on", "id"),
+    Index("ix_assignment_agency", "agency_code", "due_on", "id"),
     Index(
         "ix_assignment_review",
         "reported_on",
