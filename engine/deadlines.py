@@ -24,6 +24,7 @@ class DeadlineKind(StrEnum):
     RANGE = "range"
     ONGOING = "ongoing"  # thường xuyên
     YEARLY = "yearly"  # hằng năm
+    PERIODIC = "periodic"  # định kỳ hằng quý, 6 tháng, tháng
     EVENT = "event"  # ngay khi …
     MISSING = "missing"
 

@@ -20,7 +20,7 @@ from engine.errors import (
 )
 from engine.store import agencies, assignments, people, plans
 from engine.store.database import translate_database_errors
-from engine.wording import Flag, ReadRow, read_row
+from engine.wording import Flag, ReadRow, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -338,7 +338,7 @@ def _found(connection: Connection, number: str) -> Plan:
 
 
 def _read(printed: PrintedPlan, directory: Directory) -> list[ReadRow]:
-    return [read_row(row, directory, printed.issued_on) for row in printed.rows]
+    return read_rows(printed.rows, directory, printed.issued_on)
 
 
 def _assigner(connection: Connection, plan: Plan, person_id: int, now: datetime) -> Actor:

@@ -1,0 +1,1 @@
+"""Office files -> lines and rows of cells, read in a process of its own with limits."""

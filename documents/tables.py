@@ -1,0 +1,243 @@
+"""Rows of cells -> records: columns by heading, sections, what a page break cut in two."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from documents import headings
+from documents.headings import Column, Columns
+from documents.model import Row
+from documents.records import NO_SECTION, Record, Section, join, record_mark, same, section_mark
+from engine.wording import Place
+
+
+@dataclass(frozen=True)
+class Found:
+    """A table of tasks or indicators: its columns, its records, and the tables it stands in."""
+
+    columns: Columns
+    records: list[Record]
+    tables: frozenset[int]
+
+
+def read(rows: Sequence[Row], file: str) -> Iterator[Found]:
+    """Yield every annex among the rows of a file's tables.
+
+    A table without headings of its own goes on with the one before it when it is as wide.
+    """
+    at = 0
+    while at < len(rows):
+        head = _head(rows, at)
+        if head is None:
+            at += 1
+            continue
+        columns, body = head
+        end = body
+        while end < len(rows) and _belongs(rows, body, end, columns):
+            end += 1
+        yield Found(
+            columns,
+            _Reader(columns, file).read(rows[body:end]),
+            frozenset(row.table for row in rows[at:end]),
+        )
+        at = max(end, body)
+
+
+def _head(rows: Sequence[Row], at: int) -> tuple[Columns, int] | None:
+    """Return the columns headed at a row, and where the rows below begin."""
+    top = rows[at]
+    texts = _spread(top)
+    if at + 1 < len(rows) and rows[at + 1].table == top.table and _is_second_head(rows, at):
+        below = _spread(rows[at + 1])
+        both = [
+            a if same(a, b) else join((a, b), " ") or "" for a, b in zip(texts, below, strict=True)
+        ]
+        columns = headings.read(both)
+        if columns is not None:
+            return columns, at + 2
+    columns = headings.read(texts)
+    return None if columns is None else (columns, at + 1)
+
+
+def _is_second_head(rows: Sequence[Row], at: int) -> bool:
+    """Tell whether the row below goes on with the headings: under one heading for several."""
+    top, below = rows[at], rows[at + 1]
+    if len(top.cells) != len(below.cells):
+        return False
+    shared = [n for n, owner in enumerate(top.spans) if top.spans.count(owner) > 1]
+    under = [below.cells[n] for n in shared if below.cells[n]]
+    beside = [n for n in range(len(top.cells)) if n not in shared]
+    repeated = all(below.cells[n] is None or same(below.cells[n], top.cells[n]) for n in beside)
+    return len(under) > 1 and repeated and len(set(shared)) < len(top.cells)
+
+
+def _spread(row: Row) -> list[str]:
+    """Return the texts of a row, that of a merged cell in each place it covers."""
+    return [row.cells[owner] or "" for owner in row.spans]
+
+
+def _belongs(rows: Sequence[Row], body: int, at: int, columns: Columns) -> bool:
+    """Tell whether a row goes on with the table whose rows begin at `body`."""
+    row = rows[at]
+    if at > body and row.table != rows[at - 1].table:
+        found = _head(rows, at)
+        if found is not None:  # its own headings: the same table again, or another annex
+            return [*map(_fold, found[0].headings)] == [*map(_fold, columns.headings)]
+        return len(row.cells) == len(columns.headings)
+    if row.table == rows[body - 1].table or at > body:
+        found = _head(rows, at)
+        return found is None or [*map(_fold, found[0].headings)] == [*map(_fold, columns.headings)]
+    return len(row.cells) == len(columns.headings)
+
+
+def _fold(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+@dataclass
+class _Reader:
+    """Reads the rows below the headings, one after another."""
+
+    columns: Columns
+    file: str
+
+    def read(self, rows: Sequence[Row]) -> list[Record]:
+        records: list[Record] = []
+        section = NO_SECTION
+        before: Row | None = None
+        skip = 0
+        for n, row in enumerate(rows):
+            if skip:
+                skip -= 1
+                continue
+            texts = [c for c in row.cells if c]
+            if not texts or headings.is_index_row(texts):
+                continue
+            head = _head(rows, n)
+            if head is not None:  # the headings again, at the top of a page
+                skip = head[1] - n - 1
+                continue
+            fitted = self._fitted(row)
+            found = self._section(fitted, rows[n + 1] if n + 1 < len(rows) else None)
+            if found is not None:
+                section, before = found, row
+                continue
+            record = self._record(fitted, section)
+            if records and self._goes_on(records[-1], record, row, before):
+                self._join(records[-1], record, paged=self._new_page(row, before))
+            else:
+                self._doubt_cut(records, record, row, before)
+                records.append(record)
+            before = row
+        return records
+
+    def _fitted(self, row: Row) -> Row:
+        """Return a row with as many cells as there are columns."""
+        short = len(self.columns.kinds) - len(row.cells)
+        if short <= 0:
+            return row
+        more = range(len(row.cells), len(self.columns.kinds))
+        return replace(row, cells=(*row.cells, *[None] * short), spans=(*row.spans, *more))
+
+    def _cell(self, row: Row, kind: Column) -> str | None:
+        place = self.columns.place(kind)
+        return None if place is None else row.cells[place]
+
+    def _section(self, row: Row, below: Row | None) -> Section | None:  # noqa: PLR0911  a way each
+        """Return the section a row opens, None where it opens none."""
+        filled = [n for n, cell in enumerate(row.cells) if cell]
+        number = self.columns.place(Column.NUMBER)
+        title = self.columns.place(Column.TITLE)
+        if len(filled) == 1:
+            text = row.cells[filled[0]] or ""
+            wide = row.spans.count(filled[0]) * 2 > len(row.spans)
+            mark = section_mark(text)
+            if mark is not None and mark.title is not None and (wide or filled[0] != title):
+                return Section(mark.text, mark.title)
+            if wide and record_mark(text) is None:
+                return Section("", text)
+            return None
+        if number is None or set(filled) - {number} not in ({title}, {_owner(row, title)}):
+            return None
+        marked, text = row.cells[number] or "", row.cells[filled[-1]] or ""
+        mark = section_mark(marked)
+        if mark is not None and mark.title is None:
+            return Section(mark.text, text)
+        # 1 with nothing but a title, and 1.1 below it: a heading.
+        own = record_mark(marked)
+        next_one = None if below is None else record_mark(self._fitted(below).cells[number] or "")
+        if own and next_one and next_one.levels == (*own.levels, 1):
+            return Section(own.text, text)
+        return None
+
+    def _record(self, row: Row, section: Section) -> Record:
+        kinds = self.columns.kinds
+        record = Record(
+            number_text=(self._cell(row, Column.NUMBER) or "").strip(),
+            section=section,
+            cells={k: row.cells[n] for n, k in enumerate(kinds) if k is not Column.OTHER},
+            place=Place(self.file, row.page, row.table, row.number),
+            others=[
+                (self.columns.headings[n], cell)
+                for n, cell in enumerate(row.cells)
+                if cell and (n >= len(kinds) or kinds[n] is Column.OTHER)
+            ],
+            doubts=list(self.columns.doubts),
+        )
+        if self.columns.place(Column.NUMBER) is None:
+            mark = record_mark(record.cells.get(Column.TITLE) or "")
+            if mark is not None and mark.title is not None:
+                record.number_text = mark.text
+                record.cells[Column.TITLE] = mark.title
+        self._doubt_merged(row, record)
+        return record
+
+    def _doubt_merged(self, row: Row, record: Record) -> None:
+        """Doubt a cell merged over columns: one text for both parties says not who leads."""
+        kinds = self.columns.kinds
+        for place, owner in enumerate(row.spans[: len(kinds)]):
+            if place == owner or not row.cells[owner]:
+                continue
+            if {kinds[place], kinds[owner]} == {Column.LEAD, Column.COORDINATING}:
+                record.cells |= {Column.LEAD: row.cells[owner], Column.COORDINATING: None}
+                record.missing = "party"
+            elif {kinds[place], kinds[owner]} != {Column.OTHER}:
+                record.doubts.append("merged_cells")
+
+    @staticmethod
+    def _new_page(row: Row, before: Row | None) -> bool:
+        """Tell whether a row is the first after a page break."""
+        return before is not None and (row.page, row.table) != (before.page, before.table)
+
+    def _goes_on(self, last: Record, record: Record, row: Row, before: Row | None) -> bool:
+        """Tell whether a row is the rest of the record before it."""
+        title, last_title = record.cells.get(Column.TITLE), last.cells.get(Column.TITLE)
+        if record.number_text:
+            # Number and title merged downwards over rows of their own leads or deadlines.
+            return same(record.number_text, last.number_text) and same(title, last_title)
+        return title is None or self._new_page(row, before)
+
+    @staticmethod
+    def _join(last: Record, record: Record, *, paged: bool) -> None:
+        """Add the rest of a record to it, and doubt it: where it was cut is not printed."""
+        for kind, text in record.cells.items():
+            if kind is not Column.NUMBER and text and not same(text, last.cells.get(kind)):
+                last.cells[kind] = join((last.cells.get(kind), text), " " if paged else "\n")
+        known = set(last.others)
+        last.others += [pair for pair in record.others if pair not in known]
+        last.doubts.append("joined_rows")
+
+    def _doubt_cut(
+        self, records: list[Record], record: Record, row: Row, before: Row | None
+    ) -> None:
+        """Doubt rows at a page break that look like the two halves of one."""
+        if not self._new_page(row, before) or row.page is None:
+            return
+        title = record.cells.get(Column.TITLE) or ""
+        if title[:1].islower() or (records and not records[-1].number_text):
+            record.doubts.append("joined_rows")
+            if records:
+                records[-1].doubts.append("joined_rows")
+
+
+def _owner(row: Row, place: int | None) -> int | None:
+    return None if place is None else row.spans[place]
