@@ -4,11 +4,14 @@ Every command prints data to stdout and everything else to stderr; exit 0 done, 
 invalid, 2 wrong usage.
 """
 
+import hashlib
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +25,9 @@ from engine.settings import Settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+    from engine.service.imports import Imported, PrintedPlan
+    from engine.wording import Place
 
 app = typer.Typer(
     name="dondoc",
@@ -432,70 +438,168 @@ def definition_migrate(
 def plan_import(
     file: File,
     apply: Annotated[bool, typer.Option("--apply", help="Lưu (store it)")] = False,
+    annex: Annotated[
+        str | None, typer.Option(help="Phụ lục chứa nhiệm vụ (annex of the tasks): I, II, 2 …")
+    ] = None,
+    number: Annotated[str | None, typer.Option(help="Số kế hoạch (its number)")] = None,
+    issued_on: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Ngày ban hành (issued on)")
+    ] = None,
+    issuer: Annotated[str | None, typer.Option(help="Cơ quan ban hành (who issued it)")] = None,
+    title: Annotated[str | None, typer.Option(help="Tên kế hoạch (its title)")] = None,
+    issuer_agency: Annotated[
+        str | None, typer.Option(help="Mã cơ quan ban hành (code of the issuer)")
+    ] = None,
+    monitor: Annotated[
+        str | None, typer.Option(help="Mã cơ quan theo dõi (code of the monitoring agency)")
+    ] = None,
+    oversight: Annotated[
+        str | None, typer.Option(help="Mã cơ quan cấp trên (code of the agency above it)")
+    ] = None,
     decisions: Annotated[
         Path | None, typer.Option(exists=True, help="Quyết định của văn thư (clerk's decisions)")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Đọc một kế hoạch YAML; chỉ xem trước nếu không có --apply (read a plan)."""
+    """Đọc kế hoạch .docx .xlsx .pdf .txt .yaml; chỉ xem trước nếu không --apply (read a plan)."""
     from definitions import loader
-    from engine.service.export import row_json
 
-    printed = loader.plan(file)
+    printed, unread = _printed_plan(file, annex)
+    given = {
+        "number": number,
+        "issued_on": None if issued_on is None else issued_on.date(),
+        "issuer": issuer,
+        "title": title,
+        "issuer_agency": issuer_agency,
+        "monitor_agency": monitor,
+        "oversight_agency": oversight,
+    }
+    values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    printed = replace(printed, **values)
     decided = None if decisions is None else loader.decisions(decisions)
     if decided is not None and decided[0] != printed.number:
         problem = f"{decided[0]} ≠ {printed.number}"
         raise InvalidData({"decisions.plan": Sentence(problem, problem)})
     with _engine() as engine:
         if apply:
-            rows, new = engine.plans.apply(printed)
+            imported = engine.imports.apply(printed)
             recorded = 0 if decided is None else engine.plans.record_decisions(*decided)
+            changed = len(imported.changes)
             _say(
-                f"{printed.number}: {'đã lưu' if new else 'đã có, không đổi'}, "
+                f"{printed.number}: {'đã lưu' if imported.new else f'{changed} dòng thay đổi'}, "
                 f"{recorded} quyết định mới",
-                f"{printed.number}: {'stored' if new else 'stored already'}, "
+                f"{printed.number}: {'stored' if imported.new else f'{changed} rows changed'}, "
                 f"{recorded} new decisions",
             )
         else:
-            rows = engine.plans.preview(printed)
+            imported = engine.imports.preview(printed)
     if as_json:
-        _print(
+        _print(_imported_json(printed, imported, unread))
+    else:
+        _print_imported(imported, unread)
+
+
+def _printed_plan(file: Path, annex: str | None) -> "tuple[PrintedPlan, Sequence[Place]]":
+    """Return the plan a file prints, and where tables stand in it that were not read."""
+    from definitions import loader
+
+    if file.suffix.lower() in {".yaml", ".yml"}:
+        return loader.plan(file), ()
+    from documents import annex as annexes
+    from engine.service.imports import PrintedPlan
+
+    with _progress("dòng") as progress:
+        found = annexes.read(file, annex=annex, progress=progress)
+    head = found.head
+    printed = PrintedPlan(
+        number=head.number,
+        issued_on=head.issued_on,
+        issuer=head.issuer,
+        title=head.title,
+        signer=head.signer,
+        issuer_agency=None,
+        monitor_agency=None,
+        oversight_agency=None,
+        rows=found.rows,
+        indicators=found.indicators,
+        file=file.name,
+        sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+    )
+    return printed, found.unread
+
+
+def _imported_json(
+    printed: "PrintedPlan", imported: "Imported", unread: "Sequence[Place]"
+) -> dict[str, Any]:
+    from engine.reasons import REPAIRS, by_repair
+    from engine.service.export import indicator_json, row_json
+
+    return {
+        "plan": {
+            "number": printed.number,
+            "issued_on": printed.issued_on,
+            "issuer": printed.issuer,
+            "title": printed.title,
+        },
+        "rows": [row_json(row) for row in imported.rows],
+        "indicators": [indicator_json(i) for i in printed.indicators],
+        "groups": [
             {
-                "plan": {
-                    "number": printed.number,
-                    "issued_on": printed.issued_on,
-                    "issuer": printed.issuer,
-                    "title": printed.title,
-                },
-                "rows": [row_json(row) for row in rows],
-                "indicators": [
-                    {
-                        "horizon": i.horizon,
-                        "number": i.number,
-                        "name": i.name,
-                        "unit": i.unit,
-                        "target": i.target,
-                        "agency_text": i.agency_text,
-                    }
-                    for i in printed.indicators
-                ],
+                "repair": repair,
+                "vi": REPAIRS[repair].vi,
+                "en": REPAIRS[repair].en,
+                "rows": [row.printed.number for row in rows],
             }
-        )
-        return
+            for repair, rows in by_repair(imported.rows).items()
+        ],
+        "changes": [asdict(change) for change in imported.changes],
+        "unread_tables": [asdict(place) for place in unread],
+    }
+
+
+def _print_imported(imported: "Imported", unread: "Sequence[Place]") -> None:
+    from engine.reasons import REPAIRS, by_repair, sentences
+
+    language = _State.language or Settings().language
     _table(
         ("TT", "nhiệm vụ", "chủ trì", "thời hạn", "đọc", "lý do"),
         [
             (
-                row.printed.number,
+                row.printed.number_text,
                 row.printed.title[:60],
                 ", ".join(row.lead),
                 row.printed.deadline_text,
                 row.flag,
-                ", ".join(row.reasons),
+                "; ".join(s.into(language) for s in sentences(row.reasons)),
             )
-            for row in rows
+            for row in imported.rows
         ],
     )
+    flags = Counter(row.flag.value for row in imported.rows)
+    print(
+        f"{len(imported.rows)} dòng (rows): {flags['ok']} hợp lệ (ok) · "
+        f"{flags['review']} cần xác nhận (review) · {flags['error']} lỗi (error)"
+    )
+    for repair, rows in by_repair(imported.rows).items():
+        numbers = ", ".join(row.printed.number_text or "?" for row in rows)
+        print(f"- {REPAIRS[repair].into(language)}: {len(rows)} ({numbers})")
+    for change in imported.changes:
+        print(f"{_CHANGES[change.what].into(language)} {change.number_text}")
+        for name, (old, new) in change.fields.items():
+            print(f"    {name}: {old} → {new}")
+    for place in unread:
+        where = f"{place.file}, {place.page or '-'}, {place.table}"
+        _say(
+            f"Bảng không đọc (tệp, trang, bảng): {where}: tiêu đề cột không phải của nhiệm vụ",
+            f"A table was not read (file, page, table): {where}: no headings of tasks",
+        )
+
+
+_CHANGES = {
+    "added": Sentence("thêm dòng", "row added"),
+    "changed": Sentence("đổi dòng", "row changed"),
+    "removed": Sentence("bỏ dòng", "row removed"),
+}
 
 
 @plan.command("decide")

@@ -37,7 +37,7 @@ def load_reference(engine: Engine) -> None:
 
 def assign(engine: Engine) -> int:
     """Import plan 51, record the demo clerk's decisions, assign it; return the assignments."""
-    engine.plans.apply(loader.plan(loader.PLAN_51))
+    engine.imports.apply(loader.plan(loader.PLAN_51))
     engine.plans.record_decisions(*loader.decisions(loader.PLAN_51_DECISIONS))
     done = engine.plans.assign(PLAN, engine.people.find("vanthu.skhcn").id)
     return sum(map(len, done.created.values()))

@@ -6,14 +6,22 @@ from pathlib import Path
 import holidays
 
 from definitions import files
-from definitions.schema import CalendarFile, DecisionsFile, DirectoryFile, PeopleFile, PlanFile
+from definitions.schema import (
+    CalendarFile,
+    DeadlineValue,
+    DecisionsFile,
+    DirectoryFile,
+    PeopleFile,
+    PlanFile,
+)
 from definitions.workflow import WorkflowFile
 from engine.agencies import Agency, Directory, Group, Member
 from engine.deadlines import Deadline, DeadlineKind
 from engine.definition import Definition
+from engine.service.imports import PrintedPlan
 from engine.service.people import NewPerson
-from engine.service.plans import ClerkDecision, Indicator, PrintedPlan
-from engine.wording import PrintedRow
+from engine.service.plans import ClerkDecision
+from engine.wording import PrintedIndicator, PrintedRow
 
 HERE = Path(__file__).parent
 WORKFLOWS = sorted((HERE / "workflows").glob("*.yaml"))
@@ -61,7 +69,7 @@ def plan(path: Path) -> PrintedPlan:
             for position, row in enumerate(file.tasks, start=1)
         ),
         indicators=tuple(
-            Indicator(i.horizon, i.number, i.name, i.unit, i.target, i.agency_text)
+            PrintedIndicator(i.horizon, i.number, i.name, i.unit, i.target, i.agency_text)
             for i in file.indicators
         ),
     )
@@ -74,21 +82,24 @@ def decisions(path: Path) -> tuple[str, list[ClerkDecision]]:
         ClerkDecision(
             task=row.task,
             field=row.field,
-            value=(
-                tuple(row.value)
-                if isinstance(row.value, list)
-                else Deadline(
-                    DeadlineKind(row.value.kind),
-                    due_on=row.value.due_on,
-                    recurrence=row.value.recurrence,
-                )
-            ),
+            value=_decided(row.value),
             reason=row.reason,
             decided_by=row.decided_by,
             decided_on=row.decided_on,
         )
         for row in file.decisions
     ]
+
+
+def _decided(value: list[str] | DeadlineValue | str) -> tuple[str, ...] | Deadline | str:
+    match value:
+        case list():
+            return tuple(value)
+        case DeadlineValue():
+            kind = DeadlineKind(value.kind)
+            return Deadline(kind, due_on=value.due_on, recurrence=value.recurrence)
+        case _:
+            return value
 
 
 def directory(path: Path) -> Directory:

@@ -97,7 +97,9 @@ class PlanFile(File):
 class DeadlineValue(Part):
     """A deadline a clerk decided."""
 
-    kind: Literal["day", "month", "quarter", "half_year", "year", "range", "ongoing", "event"]
+    kind: Literal[
+        "day", "month", "quarter", "half_year", "year", "range", "ongoing", "periodic", "event"
+    ]
     due_on: date | None = None
     recurrence: Literal["quarterly", "yearly"] | None = None
 
@@ -115,15 +117,17 @@ class DecisionRow(Part):
     """What a clerk decided about one row, and why."""
 
     task: int = Field(ge=1)
-    field: Literal["lead", "coordinating", "deadline"]
-    value: Annotated[list[Party], Field(min_length=1)] | DeadlineValue
+    field: Literal["lead", "coordinating", "deadline", "row"]
+    value: list[Party] | DeadlineValue | Literal["confirmed", "skipped"]
     reason: Text
     decided_by: Login
     decided_on: date
 
     @model_validator(mode="after")
     def _fits(self) -> "DecisionRow":
-        if (self.field == "deadline") != isinstance(self.value, DeadlineValue):
+        kind = {"deadline": DeadlineValue, "row": str}.get(self.field, list)
+        # Nobody may coordinate; somebody has to lead.
+        if not isinstance(self.value, kind) or (self.field == "lead" and not self.value):
             raise Broken(
                 f"giá trị không hợp với mục {self.field}",
                 f"the value does not fit the field {self.field}",

@@ -14,21 +14,7 @@ from documents.reading.limits import DEFAULT, Limits
 from documents.records import Record, doubt_numbers, record_mark
 from engine.errors import Sentence
 from engine.folding import bare
-from engine.wording import Place, PrintedRow
-
-
-@dataclass(frozen=True, slots=True)
-class PrintedIndicator:
-    """A row of an annex of indicators as printed; `doubts` are reasons found in the layout."""
-
-    horizon: str
-    number: str
-    name: str
-    unit: str | None
-    target: str | None
-    agency_text: str | None
-    doubts: tuple[str, ...] = ()
-    place: Place | None = None
+from engine.wording import Place, PrintedIndicator, PrintedRow
 
 
 @dataclass(frozen=True)
@@ -68,7 +54,6 @@ def read(
 def of(blocks: Sequence[Block], file: str, annex: str | None = None) -> Annexes:
     """Return what the blocks of a file print; see `read`."""
     blocks = _with_tabs(blocks)
-    own = [b for b in blocks if isinstance(b, Line)]
     chosen = blocks if annex is None else _annex(blocks, annex, file)
     tasks, indicators, read_tables = _found(chosen, file)
     if not indicators:  # they may stand in an annex of their own
@@ -78,7 +63,7 @@ def of(blocks: Sequence[Block], file: str, annex: str | None = None) -> Annexes:
         raise FileRefused(file, _NO_TASKS)
     doubt_numbers(tasks)
     return Annexes(
-        head=letterhead.read([line.text for line in own]),
+        head=letterhead.read([text for b in blocks if (text := _alone(b)) is not None]),
         rows=_rows(tasks),
         indicators=tuple(_indicator(r) for r in indicators),
         unread=_unread(blocks, read_tables, file),
@@ -93,13 +78,21 @@ _NO_TASKS = Sentence(
 )
 
 
+def _alone(block: Block) -> str | None:
+    """Return a text that stands alone: a line, or the only cell of a row, as in a sheet."""
+    if isinstance(block, Line):
+        return block.text
+    texts = [cell for cell in block.cells if cell]
+    return texts[0] if len(texts) == 1 else None
+
+
 def _found(blocks: Sequence[Block], file: str) -> tuple[list[Record], list[Record], set[int]]:
     """Return the records of tasks, those of indicators, and the tables they stand in."""
     tasks: list[Record] = []
     indicators: list[Record] = []
     read_tables: set[int] = set()
     text = [b for b in blocks if isinstance(b, Line)]
-    in_tables = list(tables.read([b for b in blocks if isinstance(b, Row)], file))
+    in_tables = list(tables.read(blocks, file))
     for found in in_tables:
         (indicators if found.columns.of_indicators else tasks).extend(found.records)
         read_tables |= found.tables

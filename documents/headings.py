@@ -22,6 +22,9 @@ class Column(StrEnum):
     OTHER = "other"
 
 
+_LONGEST = 80
+"""Longer than this is no heading, in characters."""
+
 _NUMBER = re.compile(r"(?:s?tt|so tt|so thu tu|so)\.?")
 _LEAD = re.compile(
     r"chu tri|^(?:co quan|don vi|cap|bo phan)(?:, (?:don vi|dia phuong))?(?: duoc giao)? "
@@ -60,7 +63,9 @@ class Columns:
 
 
 def read(headings: Sequence[str]) -> Columns | None:
-    """Return the columns of an annex of tasks or indicators, None for any other table."""
+    """Return the columns of an annex of tasks or indicators, None for any other row."""
+    if any(len(h) > _LONGEST or h.strip()[:1].isdigit() for h in headings):
+        return None
     shown = [bare(h) for h in headings]
     indicators = [n for n, h in enumerate(shown) if _INDICATOR.search(h)]
     plain = [_kind(h) for h in shown]

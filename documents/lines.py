@@ -18,6 +18,7 @@ from documents.records import (
     Record,
     Section,
     follows,
+    letter_mark,
     record_mark,
     roman,
     section_mark,
@@ -146,7 +147,7 @@ class _Reader:
             for record in (*self._records[-1:], self._open):
                 record.doubts.append("row_boundary")
         self._records.append(self._open)
-        self._levels = mark.levels
+        self._levels = mark.levels or self._levels
         self._content = [] if mark.title is None else [Line(mark.title, line.number, line.page)]
         self.at += 1
         return True
@@ -188,7 +189,11 @@ class _Reader:
         self, before: tuple[int, ...], cells: int
     ) -> tuple[Mark, bool] | None:
         """Return the mark of the record that starts at the present line; whether in doubt."""
-        mark = record_mark(self.lines[self.at].text)
+        text = self.lines[self.at].text
+        last = self._records[-1].number_text if self._records else ""
+        if letter_mark(text, last):
+            return Mark(text, dotted=True), False
+        mark = record_mark(text)
         if mark is None or not mark.levels or mark.dotted != self._dotted:
             return None
         if mark.dotted:
@@ -255,6 +260,8 @@ class _Reader:
         places, certain = _places(texts, kinds)
         for place, text in zip(places, texts, strict=True):
             if kinds[place] is Column.OTHER:
+                if text[:1].islower() or text[:1] == "(":  # the rest of the cell before it
+                    record.doubts.append("extra_lines")
                 record.others.append((names[place], text))
             else:
                 record.cells[kinds[place]] = text

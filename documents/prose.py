@@ -34,7 +34,7 @@ _LABEL = re.compile(
     + r")\s*:\s*",
     re.IGNORECASE,
 )
-_TRAILING = " \t\n;,.)(–-+*•"
+_TRAILING = " \t\n;,)(–-+*•"
 
 
 @dataclass
@@ -110,7 +110,7 @@ def _record(item: _Item, file: str) -> Record:
     record = Record(
         number_text=item.number_text,
         section=item.section,
-        cells={Column.TITLE: item.text[:end].strip(_TRAILING[:-6] + "-+*•–(") or item.text.strip()},
+        cells={Column.TITLE: item.text[:end].strip(_TRAILING) or item.text.strip()},
         place=Place(file, item.line.page, None, item.line.number),
     )
     for n, label in enumerate(labels):

@@ -64,6 +64,23 @@ def section_mark(text: str) -> Mark | None:
     return _mark(_MARK.fullmatch(text.strip())) or _mark(_MARKED.fullmatch(text.strip()))
 
 
+def sub_section_mark(text: str) -> bool:
+    """Tell whether a text is the mark of a part of a section: `I.1`, `B.2.`."""
+    return re.fullmatch(rf"(?:{_ROMAN}|[A-HĐ])\.\d{{1,2}}\s*[.)]?", text.strip()) is not None
+
+
+_LETTERS = "abcdđeghiklmnopqrstuvxy"  # as items are lettered in Vietnamese: no f, j, w, z
+
+
+def letter_mark(text: str, before: str) -> bool:
+    """Tell whether a text is the letter of an item, `a)`, right after that of another or first."""
+    match = re.fullmatch(rf"([{_LETTERS}])[.)]", text.strip())
+    if match is None:
+        return False
+    expected = _LETTERS.find(before.strip()[:1]) + 1 if re.match(r"\s*[a-zđ][.)]", before) else 0
+    return _LETTERS[expected : expected + 1] == match[1]
+
+
 def record_mark(text: str) -> Mark | None:
     """Return the number of a record: `7`, `7.`, `10.2`, `7. Title`."""
     return _mark(_NUMBER.fullmatch(text.strip())) or _mark(_NUMBERED.fullmatch(text.strip()))

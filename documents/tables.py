@@ -1,12 +1,23 @@
 """Rows of cells -> records: columns by heading, sections, what a page break cut in two."""
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from documents import headings
 from documents.headings import Column, Columns
-from documents.model import Row
-from documents.records import NO_SECTION, Record, Section, join, record_mark, same, section_mark
+from documents.model import Block, Line, Row
+from documents.records import (
+    NO_SECTION,
+    Record,
+    Section,
+    join,
+    record_mark,
+    same,
+    section_mark,
+    sub_section_mark,
+)
 from engine.wording import Place
 
 
@@ -19,12 +30,16 @@ class Found:
     tables: frozenset[int]
 
 
-def read(rows: Sequence[Row], file: str) -> Iterator[Found]:
-    """Yield every annex among the rows of a file's tables.
+def read(blocks: Sequence[Block], file: str) -> Iterator[Found]:
+    """Yield every annex among the tables of a file.
 
-    A table without headings of its own goes on with the one before it when it is as wide.
+    A table without headings of its own goes on with the one before it when it is as wide. A line
+    between tables may name the section the next one is of; any other text there is a doubt.
     """
+    rows = [b for b in blocks if isinstance(b, Row)]
+    above = _above(blocks)
     at = 0
+    section = NO_SECTION
     while at < len(rows):
         head = _head(rows, at)
         if head is None:
@@ -32,14 +47,38 @@ def read(rows: Sequence[Row], file: str) -> Iterator[Found]:
             continue
         columns, body = head
         end = body
-        while end < len(rows) and _belongs(rows, body, end, columns):
+        while end < len(rows) and _belongs(rows, end, columns):
             end += 1
-        yield Found(
-            columns,
-            _Reader(columns, file).read(rows[body:end]),
-            frozenset(row.table for row in rows[at:end]),
-        )
+        # Far above the first table stands the plan itself, with sections of its own.
+        near = above[at][-_NEAR:] if at == 0 or section is NO_SECTION else above[at]
+        reader = _Reader(columns, file, _named(near) or section)
+        records = reader.read(rows[body:end], above[body:end])
+        section = reader.section
+        yield Found(columns, records, frozenset(row.table for row in rows[at:end]))
         at = max(end, body)
+
+
+_NEAR = 3
+
+
+def _above(blocks: Sequence[Block]) -> list[list[Line]]:
+    """Return for each row the lines between it and the row before."""
+    texts = Counter(b.text.strip() for b in blocks if isinstance(b, Line))
+    result: list[list[Line]] = []
+    waiting: list[Line] = []
+    for block in blocks:
+        if isinstance(block, Row):
+            result.append(waiting)
+            waiting = []
+        elif any(map(str.isalpha, block.text)) and texts[block.text.strip()] == 1:
+            waiting.append(block)  # not a page number, nor the same foot on every page
+    return result
+
+
+def _named(lines: Sequence[Line]) -> Section | None:
+    """Return the section the last of these lines names."""
+    marks = [mark for line in lines if (mark := section_mark(line.text)) and mark.title]
+    return Section(marks[-1].text, marks[-1].title or "") if marks else None
 
 
 def _head(rows: Sequence[Row], at: int) -> tuple[Columns, int] | None:
@@ -75,18 +114,18 @@ def _spread(row: Row) -> list[str]:
     return [row.cells[owner] or "" for owner in row.spans]
 
 
-def _belongs(rows: Sequence[Row], body: int, at: int, columns: Columns) -> bool:
-    """Tell whether a row goes on with the table whose rows begin at `body`."""
+def _belongs(rows: Sequence[Row], at: int, columns: Columns) -> bool:
+    """Tell whether a row goes on with the table of the row above it."""
     row = rows[at]
-    if at > body and row.table != rows[at - 1].table:
-        found = _head(rows, at)
-        if found is not None:  # its own headings: the same table again, or another annex
-            return [*map(_fold, found[0].headings)] == [*map(_fold, columns.headings)]
-        return len(row.cells) == len(columns.headings)
-    if row.table == rows[body - 1].table or at > body:
-        found = _head(rows, at)
-        return found is None or [*map(_fold, found[0].headings)] == [*map(_fold, columns.headings)]
-    return len(row.cells) == len(columns.headings)
+    found = _head(rows, at)
+    if found is not None:  # its own headings: the same again at the top of a page, or others
+        return [*map(_fold, found[0].headings)] == [*map(_fold, columns.headings)]
+    if row.table == rows[at - 1].table:
+        return True
+    # Without headings at its top a table goes on with the one before, unless they come below.
+    here = [n for n in range(at, len(rows)) if rows[n].table == row.table]
+    headed = any(_head(rows, n) is not None for n in here)
+    return len(row.cells) == len(columns.headings) and not headed
 
 
 def _fold(text: str) -> str:
@@ -99,16 +138,21 @@ class _Reader:
 
     columns: Columns
     file: str
+    section: Section
 
-    def read(self, rows: Sequence[Row]) -> list[Record]:
+    def read(self, rows: Sequence[Row], above: Sequence[Sequence[Line]]) -> list[Record]:
         records: list[Record] = []
-        section = NO_SECTION
         before: Row | None = None
         skip = 0
         for n, row in enumerate(rows):
             if skip:
                 skip -= 1
                 continue
+            if before is not None and above[n]:
+                named = _named(above[n])
+                self.section = named or self.section
+                if named is None and records:
+                    records[-1].doubts.append("loose_text")
             texts = [c for c in row.cells if c]
             if not texts or headings.is_index_row(texts):
                 continue
@@ -119,9 +163,9 @@ class _Reader:
             fitted = self._fitted(row)
             found = self._section(fitted, rows[n + 1] if n + 1 < len(rows) else None)
             if found is not None:
-                section, before = found, row
+                self.section, before = found, row
                 continue
-            record = self._record(fitted, section)
+            record = self._record(fitted, self.section)
             if records and self._goes_on(records[-1], record, row, before):
                 self._join(records[-1], record, paged=self._new_page(row, before))
             else:
@@ -142,32 +186,45 @@ class _Reader:
         place = self.columns.place(kind)
         return None if place is None else row.cells[place]
 
-    def _section(self, row: Row, below: Row | None) -> Section | None:  # noqa: PLR0911  a way each
-        """Return the section a row opens, None where it opens none."""
+    def _section(self, row: Row, below: Row | None) -> Section | None:
+        """Return the section a row opens, None where it opens none.
+
+        A heading says nothing but its mark and title: merged over the table, or beside its mark.
+        """
         filled = [n for n, cell in enumerate(row.cells) if cell]
         number = self.columns.place(Column.NUMBER)
         title = self.columns.place(Column.TITLE)
-        if len(filled) == 1:
+        if len({row.cells[n] for n in filled}) == 1 and (len(filled) == 1 or len(filled) > 2):  # noqa: PLR2004
             text = row.cells[filled[0]] or ""
-            wide = row.spans.count(filled[0]) * 2 > len(row.spans)
+            wide = row.spans.count(filled[0]) * 2 > len(row.spans) or len(filled) > 1
             mark = section_mark(text)
-            if mark is not None and mark.title is not None and (wide or filled[0] != title):
+            if mark is not None and mark.title is not None and (wide or mark.dotted):
                 return Section(mark.text, mark.title)
-            if wide and record_mark(text) is None:
-                return Section("", text)
-            return None
+            alone = mark is not None and mark.title is not None and filled[0] != title
+            if alone and mark is not None:
+                return Section(mark.text, mark.title or "")
+            heads = (wide or text.isupper()) and record_mark(text) is None
+            return Section("", text) if heads else None
         if number is None or set(filled) - {number} not in ({title}, {_owner(row, title)}):
             return None
         marked, text = row.cells[number] or "", row.cells[filled[-1]] or ""
-        mark = section_mark(marked)
-        if mark is not None and mark.title is None:
-            return Section(mark.text, text)
-        # 1 with nothing but a title, and 1.1 below it: a heading.
-        own = record_mark(marked)
-        next_one = None if below is None else record_mark(self._fitted(below).cells[number] or "")
-        if own and next_one and next_one.levels == (*own.levels, 1):
-            return Section(own.text, text)
+        next_one = None if below is None else self._fitted(below).cells[number]
+        if self._is_heading(marked, next_one):
+            return Section(marked.strip().rstrip(".)"), text)
         return None
+
+    def _is_heading(self, marked: str, below: str | None) -> bool:
+        """Tell whether a number with nothing but a title heads the rows below it."""
+        if section_mark(marked) is not None or sub_section_mark(marked):
+            return True
+        if self.columns.of_indicators:  # an indicator may be measured by those below it alone
+            return False
+        own, next_one = record_mark(marked), record_mark(below or "")
+        # 1 and then 1.1, or 2 and then a): what is below belongs to it.
+        lettered = re.fullmatch(r"a\s*[.)/]?", (below or "").strip().lower()) is not None
+        return own is not None and (
+            lettered or (next_one is not None and next_one.levels == (*own.levels, 1))
+        )
 
     def _record(self, row: Row, section: Section) -> Record:
         kinds = self.columns.kinds
@@ -214,7 +271,9 @@ class _Reader:
         if record.number_text:
             # Number and title merged downwards over rows of their own leads or deadlines.
             return same(record.number_text, last.number_text) and same(title, last_title)
-        return title is None or self._new_page(row, before)
+        # Without a number of its own and without who or when: the rest of the title above.
+        nothing_else = not any(record.cells.get(k) for k in record.cells if k is not Column.TITLE)
+        return title is None or nothing_else or self._new_page(row, before)
 
     @staticmethod
     def _join(last: Record, record: Record, *, paged: bool) -> None:

@@ -24,6 +24,11 @@ class Agency:
     aliases: tuple[str, ...] = ()
     unconfirmed: bool = False
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name it goes by: the full one, the short one, others."""
+        return tuple(dict.fromkeys((self.name, self.short_name, *self.aliases)))
+
     def exists(self, day: date) -> bool:
         """Tell whether the agency exists on `day`."""
         return self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
@@ -86,7 +91,7 @@ class Directory:
             (name, agency.code)
             for agency in self.agencies.values()
             if agency.exists(day)
-            for name in (agency.name, *agency.aliases)
+            for name in agency.names
         ] + [
             (name, GROUP + group.code)
             for group in self.groups.values()

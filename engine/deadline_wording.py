@@ -19,7 +19,24 @@ IMPOSSIBLE = frozenset({"impossible_date", "date_before_plan", "range_backwards"
 FARTHEST_YEARS = 25
 """A deadline more years after the plan is taken for a slip of the pen."""
 
-_ROMAN = {"i": 1, "ii": 2, "iii": 3, "iv": 4}
+_ROMAN = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii")
+_WORDS = (
+    ("mot", "gieng"),
+    ("hai",),
+    ("ba",),
+    ("tu", "bon"),
+    ("nam",),
+    ("sau",),
+    ("bay",),
+    ("tam",),
+    ("chin",),
+    ("muoi",),
+    ("muoi mot",),
+    ("muoi hai", "chap"),
+)
+_MONTHS = {name: n for n, name in enumerate(_ROMAN, start=1)} | {
+    word: n for n, words in enumerate(_WORDS, start=1) for word in words
+}
 _HALF_OF = {"dau": (1, 6), "cuoi": (7, 12)}
 
 
@@ -57,8 +74,8 @@ def read_deadline(text: str | None, issued_on: date) -> tuple[Deadline, tuple[st
     try:
         deadline, reasons = (
             _recurring(words)
-            or _dated(words, issued_on)
-            or _several(_words((text or "").replace("\n", "; ")), issued_on)
+            or _dated(words)
+            or _several(_words((text or "").replace("\n", "; ")))
             or _in_prose(words)
         )
     except _Impossible as problem:
@@ -79,33 +96,59 @@ def is_deadline(text: str) -> bool:
 
 def _words(text: str) -> str:
     """Return a cell for matching: no diacritics, even spacing, no full stop at the end."""
-    words = re.sub(r"\s*([/.])\s*", r"\1", bare(text))
+    words = re.sub(r"\s*([/.])\s*", r"\1", bare(text)).replace("→", "-")
     words = re.sub(r"\s+([,;:)])", r"\1", words)
     words = re.sub(r"\b(quy|qui|q|thang|nam|ngay)(?=[\divx]+\b)", r"\1 ", words)
-    return re.sub(r"\bqui\b", "quy", words).strip(" .;,:-+…")
+    words = re.sub(r"\bqui\b", "quy", words).replace("dinh ki", "dinh ky")
+    words = re.sub(r"\b\d{1,2}(?: gio|h)(?: ?\d\d)?(?: phut)?,? (?=ngay)", "", words)
+    return words.strip(" .;,:-+…")
 
 
 # --- what comes again -----------------------------------------------------------------------------
 
-_EVERY = r"(?:dinh ky )?(?:hang|moi|theo) "
-_ONGOING = (Deadline(DeadlineKind.ONGOING, recurrence="quarterly"), ())
-_YEARLY = (Deadline(DeadlineKind.YEARLY, recurrence="yearly"), ())
-_QUARTERLY = (Deadline(DeadlineKind.PERIODIC, recurrence="quarterly"), ())
-_OFTEN = (Deadline(DeadlineKind.PERIODIC), ("recurrence_without_workflow",))
-_RECURRING: tuple[tuple[re.Pattern[str], tuple[Deadline, tuple[str, ...]]], ...] = tuple(
-    (re.compile(pattern), reading)
-    for pattern, reading in (
-        (r"(?:thuc hien |trien khai |nhiem vu )?thuong xuyen(?:,? (?:va )?lien tuc)?", _ONGOING),
-        (rf"(?:thuc hien |trien khai )?(?:{_EVERY}|dinh ky )nam", _YEARLY),
-        (rf"(?:thuc hien |bao cao )?(?:{_EVERY}|dinh ky )quy", _QUARTERLY),
-        (rf"(?:thuc hien |bao cao )?(?:{_EVERY}|dinh ky )(?:tuan|thang|6 thang|ngay)", _OFTEN),
-        (r"(?:dinh ky )?(?:0?[1-9]|sau) thang(?:/| )(?:1|01|mot) lan", _OFTEN),
+_EVERY = {
+    "nam": "yearly",
+    "12 thang": "yearly",
+    "quy": "quarterly",
+    "3 thang": "quarterly",
+    "03 thang": "quarterly",
+    "6 thang": "half_yearly",
+    "06 thang": "half_yearly",
+    "sau thang": "half_yearly",
+    "thang": "monthly",
+    "1 thang": "monthly",
+    "01 thang": "monthly",
+    "tuan": None,
+    "ngay": None,
+}
+_HOW_OFTEN = "(?P<every>" + "|".join(sorted(_EVERY, key=len, reverse=True)) + ")"
+_ONCE = r"(?:0?1|mot) lan"
+_ONGOING = re.compile(
+    r"(?:thuc hien |trien khai |nhiem vu )?"
+    r"(?:thuong xuyen(?:,? (?:va )?lien tuc)?|lien tuc)(?: trong nam)?"
+)
+_RECURRING = tuple(
+    re.compile(r"(?:thuc hien |trien khai |bao cao )?" + pattern)
+    for pattern in (
+        rf"(?:dinh ky )?(?:hang|moi|theo) {_HOW_OFTEN}(?:,? {_ONCE})?",
+        rf"dinh ky {_HOW_OFTEN}(?:[/ ]?(?:0?1 |mot )?lan)?",
+        rf"(?:dinh ky )?{_ONCE} ?(?:/|moi |mot |trong )? ?{_HOW_OFTEN}",
+        rf"(?:dinh ky )?{_HOW_OFTEN} ?[/ ] ?(?:(?:0?1|mot) )?lan",
     )
 )
 
 
 def _recurring(words: str) -> tuple[Deadline, tuple[str, ...]] | None:
-    return next((reading for pattern, reading in _RECURRING if pattern.fullmatch(words)), None)
+    if _ONGOING.fullmatch(words):
+        return Deadline(DeadlineKind.ONGOING, recurrence="quarterly"), ()
+    match = next((m for pattern in _RECURRING if (m := pattern.fullmatch(words))), None)
+    if match is None:
+        return None
+    recurrence = _EVERY[match["every"]]
+    kind = DeadlineKind.YEARLY if recurrence == "yearly" else DeadlineKind.PERIODIC
+    known = recurrence in {"yearly", "quarterly"}
+    reasons = () if known else ("recurrence_without_workflow",)
+    return Deadline(kind, recurrence=recurrence), reasons
 
 
 # --- one date, or from one to another -------------------------------------------------------------
@@ -114,15 +157,18 @@ _DONE = (
     r"(?:(?:hoan thanh|thuc hien|trien khai|trinh|ban hanh|xong)(?:,? (?:va )?(?:trinh|ban hanh))?"
     r"(?: (?:ubnd|uy ban nhan dan|chu tich ubnd) tinh)?(?: xong)? )?"
 )
-_BY = r"(?:(?:vao|trong|den|den het|het|truoc khi het|cham nhat(?: la| vao| den)?|muon nhat) )?"
+_BY = (
+    r"(?:(?:vao|trong|den het|het|truoc khi het|cham nhat(?: la| vao| den)?|muon nhat|khong qua"
+    r"|(?P<until>den)) )?"
+)
 _LEAD_IN = re.compile(rf"{_DONE}{_BY}(?P<rest>.+)")
 _BEFORE = re.compile(rf"{_DONE}truoc (?P<rest>.+)")
 _FROM_NOW = re.compile(rf"{_DONE}tu nay (?:cho )?den (?:het )?(?P<rest>.+)")
 _TO = re.compile(r" den het | den | ?- ?")
-_STAGE = re.compile(rf"{_DONE}(?:trong )?(?:giai doan |tu |cac nam |nam )?(?=.*\d)")
+_STAGE = re.compile(rf"{_DONE}(?:trong )?(?:giai doan )?(?:tu )?(?:cac nam |nam )?(?=.*\d)")
 
 
-def _dated(words: str, issued_on: date) -> tuple[Deadline, tuple[str, ...]] | None:
+def _dated(words: str) -> tuple[Deadline, tuple[str, ...]] | None:
     """Read a cell that is one span of days, with the words that usually stand around it."""
     before = _BEFORE.fullmatch(words)
     if before is not None and (span := _span(before["rest"])):
@@ -133,10 +179,13 @@ def _dated(words: str, issued_on: date) -> tuple[Deadline, tuple[str, ...]] | No
         return Deadline(span.kind, due_on=span.first - timedelta(days=1)), reasons
     from_now = _FROM_NOW.fullmatch(words)
     if from_now is not None and (span := _span(from_now["rest"])):
-        return Deadline(DeadlineKind.RANGE, issued_on, span.last), span.reasons
+        return Deadline(DeadlineKind.RANGE, due_on=span.last), span.reasons
     lead_in = _LEAD_IN.fullmatch(words)
     if lead_in is not None and (span := _span(lead_in["rest"])):
-        return _deadline(span)
+        deadline, reasons = _deadline(span)
+        # Until a quarter: until it begins, or until it is over?
+        unclear = lead_in["until"] is not None and span.kind is not DeadlineKind.DAY
+        return deadline, (*reasons, "until_a_period") if unclear else reasons
     span = _range(words)
     return None if span is None else _deadline(span)
 
@@ -182,19 +231,24 @@ def _range(words: str) -> _Span | None:
 
 def _ending(left: str, right: str) -> _Span | None:
     """Return the last part of a range, which may leave its word to the first: tháng 3 - 6/2025."""
-    if re.fullmatch(r"20\d\d", right):
-        return _year(right)
     word = re.match(r"(quy|thang) ", left)
-    return _span(right) or (_span(f"{word[1]} {right}") if word else None)
+    worded = _span(f"{word[1]} {right}") if word else None
+    if worded is None and re.fullmatch(_Y, right) and not re.fullmatch(r"20\d\d|.* 20\d\d", left):
+        return None  # 6-2025 is a month
+    return worded or _span(right)
 
 
 def _beginning(left: str, last: _Span) -> tuple[_Span, bool] | None:
     """Return the first part of a range, and whether its year is that of the last."""
-    if re.fullmatch(r"20\d\d", left):
-        return _year(left), False
     own = _span(left)
     if own is not None:
         return own, False
+    day = re.fullmatch(r"(?:ngay )?(\d{1,2})", left)
+    if day is not None:  # 05-10/6/2025; but 4-6/2025 may be months
+        same_month = _span(f"{day[1]}/{last.last.month}/{last.last.year}")
+        return (
+            None if last.kind is not DeadlineKind.DAY or same_month is None else (same_month, False)
+        )
     for joint in ("/", " nam "):
         with_year = _span(f"{left}{joint}{last.last.year}")
         if with_year is not None:
@@ -202,8 +256,13 @@ def _beginning(left: str, last: _Span) -> tuple[_Span, bool] | None:
     return None
 
 
+def _year_of(printed: str) -> int:
+    """Return a year, the century of which may be left out."""
+    return int(printed) % 100 + 2000
+
+
 def _day(m: re.Match[str]) -> _Span:
-    day = date(int(m["y"]), int(m["m"]), int(m["d"]))
+    day = date(_year_of(m["y"]), int(m["m"]), int(m["d"]))
     return _Span(DeadlineKind.DAY, day, day)
 
 
@@ -212,18 +271,19 @@ def _months(kind: DeadlineKind, year: int, first: int, last: int, *reasons: str)
 
 
 def _month(m: re.Match[str]) -> _Span:
-    return _months(DeadlineKind.MONTH, int(m["y"]), int(m["m"]), int(m["m"]))
+    month = _MONTHS.get(m["m"]) or int(m["m"])
+    return _months(DeadlineKind.MONTH, _year_of(m["y"]), month, month)
 
 
 def _quarter_of(printed: str, year: int, *reasons: str) -> _Span:
-    quarter = _ROMAN.get(printed) or (int(printed) if printed.isdigit() else 0)
-    if quarter not in _ROMAN.values():
+    quarter = _MONTHS.get(printed) or (int(printed) if printed.isdigit() else 0)
+    if quarter not in {1, 2, 3, 4}:
         raise ValueError(printed)
     return _months(DeadlineKind.QUARTER, year, quarter * 3 - 2, quarter * 3, *reasons)
 
 
 def _quarter(m: re.Match[str]) -> _Span:
-    return _quarter_of(m["q"], int(m["y"]))
+    return _quarter_of(m["q"], _year_of(m["y"]))
 
 
 def _unnamed_quarter(m: re.Match[str]) -> _Span:
@@ -257,23 +317,29 @@ def _school_year(m: re.Match[str]) -> _Span:
 
 
 _Y = r"(?P<y>20\d\d)"
-_DATE = rf"(?P<d>\d{{1,2}})([/.-])(?P<m>\d{{1,2}})\2{_Y}"
+_YY = r"(?P<y>(?:20)?[2-4]\d)"
+_DATE = rf"(?P<d>\d{{1,2}})([/.-])(?P<m>\d{{1,2}})\2{_YY}"
+_WORD = "|".join(sorted(_MONTHS, key=len, reverse=True))
 _SPANS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], _Span | None]], ...] = tuple(
     (re.compile(pattern), read)
     for pattern, read in (
         (rf"(?:ngay )?{_DATE}", _day),
+        (rf"{_Y}-(?P<m>\d\d)-(?P<d>\d\d)", _day),
         (rf"(?:ngay )?(?P<d>\d{{1,2}}) thang (?P<m>\d{{1,2}})(?: nam |[/-]| ){_Y}", _day),
         (rf"(?:ngay )?(?P<d>\d{{1,2}})/(?P<m>\d{{1,2}}) nam {_Y}", _day),
-        (rf"(?:thang |t\.?)(?P<m>\d{{1,2}})(?:[/.-]|,? nam | ){_Y}", _month),
-        (rf"(?P<m>\d{{1,2}})/{_Y}", _month),
-        (rf"(?:quy |q\.? ?)(?P<q>[ivx]+|\d+)(?:[/.-]|,? nam | - | ){_Y}", _quarter),
-        (rf"(?P<q>i|ii|iii|iv|v)[/-]{_Y}", _unnamed_quarter),
+        (rf"(?:thang |th?\.? ?)(?P<m>\d{{1,2}}|{_WORD})(?:[/.-]|,? nam | ){_YY}", _month),
+        (rf"(?P<m>\d{{1,2}})[/.-]{_Y}", _month),
+        (
+            rf"(?:quy |q\.? ?)(?P<q>[ivx]+|\d+|mot|hai|ba|bon|tu)(?:[/.-]|,? nam | - | ){_YY}",
+            _quarter,
+        ),
+        (rf"(?P<q>i|ii|iii|iv)[/-]{_Y}", _unnamed_quarter),
         (rf"(?:6|sau|06) thang (?P<half>dau|cuoi) (?:cua )?(?:nam )?{_Y}", _half_year),
         (rf"nua (?P<half>dau|cuoi) (?:cua )?nam {_Y}", _half_year),
         (rf"(?:9|09|chin) thang (?:dau )?(?:nam )?{_Y}", _nine_months),
         (rf"nam hoc (?P<a>20\d\d) ?- ?{_Y}", _school_year),
-        (rf"(?:trong )?nam {_Y}", lambda m: _year(m["y"])),
-        (_Y, lambda m: _year(m["y"], "bare_year")),
+        (rf"(?:trong |ca )?nam {_Y}", lambda m: _year(m["y"])),
+        (_Y, lambda m: _year(m["y"])),
         (r"(?:dau|giua|cuoi) (?P<rest>(?:quy|thang|nam) .+)", _vague),
     )
 )
@@ -282,7 +348,7 @@ _SPANS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], _Span | None]], .
 # --- more than one, or in the middle of a sentence ------------------------------------------------
 
 
-def _several(words: str, issued_on: date) -> tuple[Deadline, tuple[str, ...]] | None:
+def _several(words: str) -> tuple[Deadline, tuple[str, ...]] | None:
     """Read a cell that prints more than one deadline: which of them counts, a person says."""
     parts = [part for part in re.split(r"[;,]| va ", words) if part.strip()]
     if len(parts) < 2:  # noqa: PLR2004  one is not several
@@ -290,7 +356,7 @@ def _several(words: str, issued_on: date) -> tuple[Deadline, tuple[str, ...]] | 
     read = 0
     for part in parts:
         clause = _words(part)
-        if _recurring(clause) or _dated(clause, issued_on) or _YEARLESS.fullmatch(clause):
+        if _recurring(clause) or _dated(clause) or _YEARLESS.fullmatch(clause):
             read += 1
     if read < 2:  # noqa: PLR2004
         return None
@@ -298,8 +364,8 @@ def _several(words: str, issued_on: date) -> tuple[Deadline, tuple[str, ...]] | 
 
 
 _YEARLESS = re.compile(
-    r"(?:trong |truoc |den |den het )?"
-    r"(?:quy (?:i|ii|iii|iv|[1-4])|thang \d{1,2}|(?:ngay )?\d{1,2}[/.-]\d{1,2}|trong nam)"
+    r"(?:trong |truoc |den |den het )?(?:quy (?:i|ii|iii|iv|[1-4])|thang \d{1,2}|trong nam"
+    r"|(?:ngay )?(?P<d>\d{1,2})[/.-](?P<m>\d{1,2}))"
 )
 _EVENT = (
     r"\b(?:sau khi|ngay khi|khi co|khi |ke tu|theo (?:tien do|yeu cau|lo trinh|ke hoach|quy dinh|"
@@ -331,7 +397,15 @@ def _in_prose(words: str) -> tuple[Deadline, tuple[str, ...]]:
     for pattern, reading in _DOUBTS:
         if pattern.search(words):
             return reading
-    if _YEARLESS.fullmatch(words):
+    yearless = _YEARLESS.fullmatch(words)
+    if yearless is not None:
+        # 30/2 is no day; but 6/25 may be a month of 2025.
+        if (
+            yearless["d"]
+            and int(yearless["m"]) <= len(_ROMAN)
+            and _span(f"{yearless['d']}/{yearless['m']}/2024") is None
+        ):
+            raise _Impossible("impossible_date")
         return Deadline(DeadlineKind.EVENT), ("deadline_without_year",)
     spans = [span for span in _spans_within(words) if span is not None]
     if len(spans) == 1 and not re.search(r"\b(?:tu|sau|bat dau)\b", words):

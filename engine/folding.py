@@ -9,15 +9,16 @@ _DASHES = str.maketrans(dict.fromkeys("–—−‐‑", "-"))
 
 
 def folded(text: str) -> str:
-    """Return text for comparing: NFC, lower case, one space, one kind of dash."""
+    """Return text for comparing: NFC, lower case, one space and dash, nothing invisible."""
     words = unicodedata.normalize("NFC", text).casefold().translate(_DASHES)
-    return " ".join(words.split())
+    shown = "".join(c for c in words if unicodedata.category(c) != "Cf")
+    return " ".join(shown.split())
 
 
 @lru_cache(maxsize=65536)
 def bare(text: str) -> str:
     """Return folded text without any diacritic: `Quý` and `Qúi` begin alike, `đ` is `d`."""
-    apart = unicodedata.normalize("NFD", folded(text))
+    apart = unicodedata.normalize("NFKD", folded(text))
     return "".join(c for c in apart if not unicodedata.combining(c)).replace("đ", "d")
 
 

@@ -11,7 +11,7 @@ from datetime import date
 from difflib import get_close_matches
 from functools import lru_cache
 
-from engine.agencies import GROUP, Directory
+from engine.agencies import GROUP, Directory, GroupUnconfirmed
 from engine.folding import Syllable, bare, folded, syllable
 
 
@@ -28,17 +28,23 @@ def read_parties(text: str | None, directory: Directory, day: date) -> Parties:
 
     Reasons: `related_only`, "liên quan" names nobody in particular; `unknown_party`, something
     names nobody we know, or could name two; `misspelt_party`, a name is only nearly one we know
-    (its code is a proposal); `ended_agency` and `future_agency`, who is named does not exist on
-    `day`.
+    (its code is a proposal); `repeated_party`, one stands twice; `ended_agency` and
+    `future_agency`, who is named does not exist on `day`, or a group has no member then.
     """
     if text is None or says_nobody(text):
         return Parties(())
-    return _Reader(_names(directory, day), directory, day).read(text)
+    parties = _Reader(_names(directory, day), directory, day).read(text)
+    if _AND_SO_ON.search(bare(text)) and "unknown_party" not in parties.reasons:
+        return Parties(parties.codes, (*parties.reasons, "unknown_party"))
+    return parties
+
+
+_AND_SO_ON = re.compile(r"\.\s*\.|…|\bv\.? ?v\b")
 
 
 def says_nobody(text: str) -> bool:
     """Tell whether a cell is blank, a dash, or says there is none."""
-    return re.fullmatch(r"\W*(?:khong(?: co)?)?\W*", bare(text)) is not None
+    return re.fullmatch(r"\W*(?:khong co)?\W*", bare(text)) is not None
 
 
 # What a cell that names bodies begins with; enough to tell it from a deadline or a product.
@@ -59,7 +65,8 @@ def is_party(text: str) -> bool:
 
 _TOKEN = re.compile(r"\w+|&|[^\w\s]|\n")
 _INSIDE = frozenset({",", "-", "\n", ".", "(", ")", "“", "”", '"', "'"})
-_BETWEEN = frozenset({",", ";", "\n", "/", "+", "•", "*", "-", "."})
+_BULLETS = frozenset({"-", "+", "•", "*", "/"})
+_BETWEEN = frozenset({",", ";", "\n", "."})
 _COMMON_HEADS = (("các", "sở"), ("sở",), ("các", "ubnd"), ("ubnd", "xã"), ("ubnd", "phường"))
 
 
@@ -115,7 +122,7 @@ def _names(directory: Directory, day: date) -> _Names:
         (name, agency.code)
         for agency in directory.agencies.values()
         if not agency.exists(day)
-        for name in (agency.name, *agency.aliases)
+        for name in agency.names
         if folded(name) not in taken
     ]
     local = {a.code for a in directory.agencies.values() if a.level in {"commune", "district"}}
@@ -149,14 +156,17 @@ class _Reader:
             if opened is not None:
                 head, at = opened
                 continue
-            match = self._match(tokens, at) or (
-                self._match([*head, *tokens[at:]], 0, shift=at - len(head)) if head else None
-            )
+            match = self._match(tokens, at)
+            if match is None and tuple(tokens[at : at + 2]) == ("các", "sở"):
+                match = self._match(tokens, at + 1)
+            if match is not None:
+                head = self._head_after(tokens, match)
+            elif head:
+                match = self._match([*head, *tokens[at:]], 0, shift=at - len(head))
             if match is None:
                 at = self._unread(tokens, at)
                 head = ()
                 continue
-            head = head or self._head_after(tokens, match)
             at = self._skip(tokens, self._take(tokens, match))
         return Parties(tuple(self.codes), tuple(dict.fromkeys(self.reasons)))
 
@@ -168,17 +178,29 @@ class _Reader:
         if related:
             self.reasons.append("related_only")
             return end + related
-        if match.code not in self.codes:
+        if match.code in self.codes:
+            self.reasons.append("repeated_party")
+        else:
             self.codes.append(match.code)
         if not match.sure:
             self.reasons.append("misspelt_party")
-        if not match.code.startswith(GROUP):
+        if match.code.startswith(GROUP):
+            confirmed = self.directory.groups[match.code.removeprefix(GROUP)].confirmed
+            if confirmed and not self._has_members(match.code):
+                self.reasons.append("ended_agency")
+        else:
             agency = self.directory.agencies[match.code]
             if agency.valid_from > self.day:
                 self.reasons.append("future_agency")
             elif not agency.exists(self.day):
                 self.reasons.append("ended_agency")
         return end
+
+    def _has_members(self, code: str) -> bool:
+        try:
+            return bool(self.directory.expand(code, self.day))
+        except GroupUnconfirmed:  # a group inside it: who belongs to that, nobody says here
+            return True
 
     def _match(self, tokens: Sequence[str], at: int, shift: int = 0) -> _Match | None:
         """Return the longest name that stands at `at` and ends where a name may end."""
@@ -219,9 +241,16 @@ class _Reader:
 
     @staticmethod
     def _skip(tokens: Sequence[str], at: int) -> int:
-        """Return the place after separators, bullets and “và”."""
-        while at < len(tokens) and (tokens[at] in _BETWEEN or tokens[at] == "và"):
-            at += 1
+        """Return the place after separators, “và”, and the bullet or number of a line."""
+        while at < len(tokens):
+            numbered = tokens[at].isdigit() and tokens[at + 1 : at + 2] in (["."], [")"])
+            first = at == 0 or tokens[at - 1] == "\n"
+            if first and numbered:
+                at += 2
+            elif tokens[at] in _BETWEEN or tokens[at] == "và" or (first and tokens[at] in _BULLETS):
+                at += 1
+            else:
+                break
         return at
 
     def _head_after(self, tokens: Sequence[str], match: _Match) -> tuple[str, ...]:
@@ -263,7 +292,8 @@ def _length(tokens: Sequence[str], at: int, name: _Name) -> tuple[int | None, di
                 return None, differing
             differing[n] = written.lacks_marks_of(wanted)
         place += 1
-    return place, differing
+    opened = "(" in tokens[at:place] and ")" not in tokens[at:place]
+    return place + (opened and tokens[place : place + 1] == [")"]), differing
 
 
 def _ends(tokens: Sequence[str], end: int) -> bool:

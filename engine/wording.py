@@ -72,6 +72,20 @@ class ReadRow:
     reasons: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PrintedIndicator:
+    """A row of the annex of indicators as printed (NFC); `doubts` as in `PrintedRow`."""
+
+    horizon: str
+    number: str
+    name: str
+    unit: str | None
+    target: str | None
+    agency_text: str | None
+    doubts: tuple[str, ...] = ()
+    place: Place | None = field(default=None, compare=False)
+
+
 _MARKS = frozenset({'"', "”", "“", "''", "//", "″", "〃", "-//-", "-“-", '-"-', "-”-"})
 _CELLS = ("lead_text", "coordinating_text", "deadline_text")
 
@@ -84,17 +98,25 @@ def is_ditto(text: str | None) -> bool:
     return stripped in _MARKS or re.fullmatch(r"\W*(?:nt|n/t|nhu tren)\W*", bare(text)) is not None
 
 
-def read_rows(rows: Iterable[PrintedRow], directory: Directory, issued_on: date) -> list[ReadRow]:
-    """Return the reading of the rows of an annex on the day the plan was issued.
+def read_rows(
+    rows: Iterable[PrintedRow], directory: Directory, day: date, *, issued_on: date | None
+) -> list[ReadRow]:
+    """Return the reading of the rows of an annex.
 
     A ditto mark is read as the cell above it says, with that cell's doubts. At the head of the
     annex or of a section it repeats nothing for certain.
+
+    Args:
+        rows: As printed, in their order.
+        directory: Who is who.
+        day: The day whose names count: when the plan was issued, where that is known.
+        issued_on: When the plan was issued; None, not known, leaves every row in doubt.
     """
     read: list[ReadRow] = []
     above: PrintedRow | None = None
     for printed in rows:
         meant, doubts = _without_dittos(printed, above)
-        row = read_row(meant, directory, issued_on)
+        row = read_row(meant, directory, day, issued_on=issued_on)
         reasons = tuple(dict.fromkeys([*row.reasons, *doubts]))
         flag = Flag.REVIEW if doubts and row.flag is Flag.OK else row.flag
         read.append(replace(row, printed=printed, reasons=reasons, flag=flag))
@@ -121,12 +143,16 @@ def _without_dittos(printed: PrintedRow, above: PrintedRow | None) -> tuple[Prin
     return replace(printed, **meant), doubts
 
 
-def read_row(printed: PrintedRow, directory: Directory, issued_on: date) -> ReadRow:
-    """Return the reading of a row on the day the plan was issued; any doubt makes it `review`."""
-    deadline, reasons = read_deadline(printed.deadline_text, issued_on)
-    lead = read_parties(printed.lead_text, directory, issued_on)
-    coordinating = read_parties(printed.coordinating_text, directory, issued_on)
+def read_row(
+    printed: PrintedRow, directory: Directory, day: date, *, issued_on: date | None
+) -> ReadRow:
+    """Return the reading of a row; any doubt makes it `review`. See `read_rows`."""
+    deadline, reasons = read_deadline(printed.deadline_text, issued_on or date.min)
+    lead = read_parties(printed.lead_text, directory, day)
+    coordinating = read_parties(printed.coordinating_text, directory, day)
     found = [*printed.doubts, *reasons]
+    if issued_on is None:
+        found.append("plan_date_unknown")
     if not lead.codes:
         found.append("lead_unnamed")
     found += [f"lead_{r}" for r in lead.reasons]

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from definitions import loader
 from engine.clock import FixedClock, at
 from engine.service.engine import Engine
+from engine.service.imports import PrintedPlan
 from engine.service.people import NewPerson
-from engine.service.plans import PrintedPlan
 
 ISSUED = date(2025, 3, 7)
 PLAN = "51/KH-UBND"
@@ -47,7 +47,7 @@ def with_plan_51(database: sa.Engine, *, assigned: bool = True) -> Engine:
     if engine.plans.listed():
         return engine
     engine = a_province(database)
-    engine.plans.apply(plan_51())
+    engine.imports.apply(plan_51())
     engine.plans.record_decisions(*loader.decisions(loader.PLAN_51_DECISIONS))
     if assigned:
         engine.plans.assign(PLAN, person(engine, "vanthu.skhcn"))

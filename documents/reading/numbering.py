@@ -22,6 +22,9 @@ class Numbering:
         self._levels: dict[tuple[str, int], Any] = {}
         self._abstract: dict[str, str] = {}
         self._counts: dict[str, dict[int, int]] = defaultdict(dict)
+        self._of_style = {
+            style.style_id: style.element.find(qn("w:pPr")) for style in document.styles
+        }
         # Not `document.part.numbering_part`: that makes one where there is none.
         part = next(
             (
@@ -66,8 +69,7 @@ class Numbering:
 
     def _place(self, paragraph: Paragraph) -> tuple[str | None, int]:
         own = paragraph._p.pPr  # noqa: SLF001  python-docx has no name for it
-        styled = paragraph.style.element.find(qn("w:pPr")) if paragraph.style else None
-        for properties in (own, styled):
+        for properties in (own, self._of_style.get(paragraph._p.style or "")):  # noqa: SLF001
             numbered = None if properties is None else properties.find(qn("w:numPr"))
             if numbered is not None:
                 name = _value(numbered, "w:numId", "")

@@ -65,10 +65,10 @@ def read(path: Path, limits: Limits) -> Iterator[Block]:
 
 def _page(page: Page, tables_before: int) -> Iterator[Block]:
     """Yield what stands on a page, by its height."""
-    tables = sorted(page.find_tables(), key=lambda t: t.bbox[1])
-    outside: Any = page
-    for table in tables:
-        outside = outside.outside_bbox(_within(table.bbox, page.bbox))
+    tables = sorted(page.find_tables(_closed(page)), key=lambda t: t.bbox[1])
+    boxes = [table.bbox for table in tables]
+    # By the middle of each letter: a caption may touch the table below it.
+    outside = page.filter(lambda o: not any(_covers(box, *_centre(o)) for box in boxes))
     lines = outside.extract_text_lines(return_chars=False)
     placed: list[tuple[float, int, list[Block]]] = [
         (line["top"], 0, [Line(_clean(line["text"]) or "", n, page.page_number)])
@@ -81,9 +81,20 @@ def _page(page: Page, tables_before: int) -> Iterator[Block]:
         yield from blocks
 
 
-def _within(box: Any, page: Any) -> tuple[float, float, float, float]:
-    """Return a box cut at the edges of the page, outside of which pdfplumber refuses it."""
-    return (max(box[0], page[0]), max(box[1], page[1]), min(box[2], page[2]), min(box[3], page[3]))
+def _closed(page: Page) -> dict[str, Any]:
+    """Return settings that close the cells a page break leaves open.
+
+    A row cut in two often has no line under its first part and none above its second.
+    """
+    upright = [edge for edge in page.edges if edge["orientation"] == "v"]
+    if not upright:
+        return {}
+    ends = {min(edge["top"] for edge in upright), max(edge["bottom"] for edge in upright)}
+    return {"explicit_horizontal_lines": sorted(ends)}
+
+
+def _centre(thing: Any) -> tuple[float, float]:
+    return (thing["x0"] + thing["x1"]) / 2, (thing["top"] + thing["bottom"]) / 2
 
 
 def _rows(table: Any, number_of_table: int, page: int) -> Iterator[Row]:

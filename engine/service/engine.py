@@ -32,6 +32,7 @@ from engine.service.agencies import Agencies
 from engine.service.calendars import Calendars
 from engine.service.definitions import Definitions
 from engine.service.history import History
+from engine.service.imports import Imports
 from engine.service.lists import Lists
 from engine.service.messages import Messages
 from engine.service.people import People
@@ -95,6 +96,7 @@ class Engine:
         self.calendars = Calendars(self)
         self.definitions = Definitions(self)
         self.history = History(self)
+        self.imports = Imports(self)
         self.lists = Lists(self)
         self.messages = Messages(self)
         self.people = People(self)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.service.sweep import SweepResult
-    from engine.wording import ReadRow
+    from engine.wording import PrintedIndicator, ReadRow
 
 
 def row_json(row: ReadRow) -> dict[str, Any]:
@@ -29,6 +30,22 @@ def row_json(row: ReadRow) -> dict[str, Any]:
         "missing_cell": printed.missing_cell,
         "flag": row.flag.value,
         "reasons": list(row.reasons),
+        "others": [{"heading": heading, "text": text} for heading, text in printed.others],
+        "place": None if printed.place is None else asdict(printed.place),
+    }
+
+
+def indicator_json(row: PrintedIndicator) -> dict[str, Any]:
+    """Return a row of the annex of indicators: texts as printed."""
+    return {
+        "horizon": row.horizon,
+        "number": row.number,
+        "name": row.name,
+        "unit": row.unit,
+        "target": row.target,
+        "agency_text": row.agency_text,
+        "reasons": list(row.doubts),
+        "place": None if row.place is None else asdict(row.place),
     }
 
 

@@ -1,11 +1,12 @@
-"""Plans: read, import, let the clerk decide, assign to the lead agencies."""
+"""Plans: let the clerk decide, assign to the lead agencies, show."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from engine import reasons
 from engine.agencies import GroupUnconfirmed
 from engine.clock import local_day
 from engine.deadlines import Deadline, DeadlineKind, periods
@@ -17,10 +18,11 @@ from engine.errors import (
     PersonNotFound,
     PlanNotFound,
     Sentence,
+    listed,
 )
 from engine.store import agencies, assignments, people, plans
 from engine.store.database import translate_database_errors
-from engine.wording import Flag, ReadRow, read_rows
+from engine.wording import Flag, ReadRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,81 +35,21 @@ if TYPE_CHECKING:
     from engine.model import Actor, Decision
     from engine.service.engine import Engine
     from engine.store.plans import Plan, StoredTask
-    from engine.wording import PrintedRow
 
 WORKFLOWS = {None: "assigned-task", "quarterly": "thuong-xuyen", "yearly": "hang-nam"}
 """The workflow of a task by how often it recurs."""
 
-_REASONS = {
-    "missing_deadline": Sentence("ô thời hạn bị mất", "the cell of the deadline is missing"),
-    "unknown_deadline": Sentence(
-        "chưa hiểu cách ghi thời hạn", "the wording of the deadline is not known"
-    ),
-    "impossible_date": Sentence("thời hạn là ngày không có thật", "the deadline is no real date"),
-    "date_before_plan": Sentence(
-        "thời hạn trước ngày ban hành kế hoạch", "the deadline is before the plan was issued"
-    ),
-    "range_backwards": Sentence("thời hạn ghi ngược", "the range of dates runs backwards"),
-    "missing_cell": Sentence("một ô của dòng bị mất", "a cell of the row is missing"),
-    "lead_proposed": Sentence(
-        "cơ quan chủ trì mới là đề xuất, cần văn thư xác nhận",
-        "the lead agency is only proposed; a clerk has to confirm it",
-    ),
-    "lead_unnamed": Sentence(
-        "chưa nêu cơ quan chủ trì cụ thể", "no lead agency is named in particular"
-    ),
-    "lead_related_only": Sentence(
-        "chủ trì ghi “liên quan”, cần chỉ rõ cơ quan",
-        "the lead says “concerned”: name the agencies",
-    ),
-    "lead_unknown_party": Sentence(
-        "tên cơ quan chủ trì không có trong danh bạ", "a lead agency is not in the directory"
-    ),
-    "coordinating_unknown_party": Sentence(
-        "tên cơ quan phối hợp không có trong danh bạ",
-        "a coordinating agency is not in the directory",
-    ),
-    "lead_ended_agency": Sentence(
-        "cơ quan chủ trì đã chấm dứt hoạt động", "a lead agency has ended"
-    ),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Indicator:
-    """A row of the annex of indicators as printed."""
-
-    horizon: str
-    number: str
-    name: str
-    unit: str | None
-    target: str | None
-    agency_text: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class PrintedPlan:
-    """A plan as printed."""
-
-    number: str
-    issued_on: date
-    issuer: str
-    title: str
-    signer: str | None
-    issuer_agency: str
-    monitor_agency: str
-    oversight_agency: str
-    rows: tuple[PrintedRow, ...]
-    indicators: tuple[Indicator, ...] = ()
-
 
 @dataclass(frozen=True, slots=True)
 class ClerkDecision:
-    """What a clerk decided about one row: party codes, or a deadline."""
+    """What a clerk decided about one row: party codes, a deadline, or what becomes of the row.
+
+    A row may be "confirmed", taken as it was read, or "skipped", never assigned.
+    """
 
     task: int
-    field: str  # "lead" | "coordinating" | "deadline"
-    value: tuple[str, ...] | Deadline
+    field: str  # "lead" | "coordinating" | "deadline" | "row"
+    value: tuple[str, ...] | Deadline | str
     reason: str
     decided_by: str
     decided_on: date
@@ -146,49 +88,6 @@ class Plans:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def preview(self, printed: PrintedPlan) -> list[ReadRow]:
-        """Return every row as read against the directory; nothing is stored."""
-        with translate_database_errors(), self._engine.database.connect() as connection:
-            return _read(printed, agencies.read(connection))
-
-    def apply(self, printed: PrintedPlan) -> tuple[list[ReadRow], bool]:
-        """Store a plan with all its rows; return (rows, whether it is new).
-
-        The same plan again stores nothing.
-
-        Raises:
-            InvalidData: A plan of this number is stored with other rows, or names an agency the
-                directory does not have.
-        """
-        now = self._engine.clock.now()
-        with translate_database_errors(), self._engine.database.begin() as connection:
-            directory = agencies.read(connection)
-            _check_agencies(printed, directory)
-            rows = _read(printed, directory)
-            known = plans.find(connection, printed.number)
-            if known is not None:
-                stored = [t.row.printed for t in plans.tasks(connection, known.id)]
-                if stored != list(printed.rows):
-                    raise InvalidData({"number": _stored_otherwise(printed.number)})
-                return rows, False
-            plan_id = plans.add(
-                connection,
-                {
-                    "number": printed.number,
-                    "issued_on": printed.issued_on,
-                    "issuer": printed.issuer,
-                    "title": printed.title,
-                    "signer": printed.signer,
-                    "issuer_agency": printed.issuer_agency,
-                    "monitor_agency": printed.monitor_agency,
-                    "oversight_agency": printed.oversight_agency,
-                },
-                now,
-            )
-            plans.add_tasks(connection, plan_id, rows)
-            plans.add_indicators(connection, plan_id, [asdict(i) for i in printed.indicators])
-        return rows, True
-
     def record_decisions(self, number: str, decisions: Sequence[ClerkDecision]) -> int:
         """Record decisions of the clerk; return how many are new. Nothing printed changes.
 
@@ -197,7 +96,7 @@ class Plans:
             InvalidData: A party is not in the directory.
         """
         with translate_database_errors(), self._engine.database.begin() as connection:
-            plan = _found(connection, number)
+            plan = found(connection, number)
             directory = agencies.read(connection)
             ids = {t.row.printed.number: t.id for t in plans.tasks(connection, plan.id)}
             newest = {
@@ -236,13 +135,15 @@ class Plans:
         day = local_day(now)
         result = Assigned()
         with translate_database_errors(), engine.database.begin() as connection:
-            plan = _found(connection, number)
+            plan = found(connection, number)
             actor = _assigner(connection, plan, person_id, now)
             directory = agencies.read(connection)
             calendar = engine.reference.calendar(connection)
             held = plans.assigned_pairs(connection, plan.id)
             duties: list[tuple[StoredTask, str]] = []
             for task in _settled(connection, plan.id):
+                if task.skipped:
+                    continue
                 if task.row.flag is not Flag.OK:
                     result.refused.append(_refusal(task.row))
                     continue
@@ -269,7 +170,7 @@ class Plans:
     def show(self, number: str) -> tuple[Plan, list[ReadRow], list[Any], list[Any]]:
         """Return a plan, its rows with decisions applied, the decisions, the indicators."""
         with translate_database_errors(), self._engine.database.connect() as connection:
-            plan = _found(connection, number)
+            plan = found(connection, number)
             return (
                 plan,
                 [t.row for t in _settled(connection, plan.id)],
@@ -280,13 +181,13 @@ class Plans:
     def _duties(
         self, task: StoredTask, directory: Directory, day: date, result: Assigned
     ) -> list[tuple[StoredTask, str]]:
-        found: dict[str, None] = {}
+        duties: dict[str, None] = {}
         for party in task.row.lead:
             try:
-                found |= dict.fromkeys(directory.expand(party, day))
+                duties |= dict.fromkeys(directory.expand(party, day))
             except GroupUnconfirmed as refusal:
                 result.waiting.append(Waiting(task.row.printed.number, party, refusal.sentence))
-        return [(task, agency) for agency in found]
+        return [(task, agency) for agency in duties]
 
     def _due(
         self, connection: Connection, row: ReadRow, day: date, calendar: WorkingCalendar
@@ -330,15 +231,12 @@ class Plans:
         ]
 
 
-def _found(connection: Connection, number: str) -> Plan:
+def found(connection: Connection, number: str) -> Plan:
+    """Return the plan of a number, or raise PlanNotFound."""
     plan = plans.find(connection, number)
     if plan is None:
         raise PlanNotFound(number)
     return plan
-
-
-def _read(printed: PrintedPlan, directory: Directory) -> list[ReadRow]:
-    return read_rows(printed.rows, directory, printed.issued_on)
 
 
 def _assigner(connection: Connection, plan: Plan, person_id: int, now: datetime) -> Actor:
@@ -368,45 +266,33 @@ def _settled(connection: Connection, plan_id: int) -> list[StoredTask]:
 
 def _with_decisions(task: StoredTask, newest: dict[tuple[int, str], Any]) -> StoredTask:
     row, number = task.row, task.row.printed.number
-    lead = newest.get((number, "lead"))
-    coordinating = newest.get((number, "coordinating"))
-    deadline = newest.get((number, "deadline"))
-    if lead is deadline is coordinating is None:
-        return task
-    settled = {
-        name
-        for name in row.reasons
-        if (name.startswith("lead_") and lead)
-        or (name.startswith("coordinating_") and coordinating)
-        or (name == "missing_cell" and (lead if row.printed.missing_cell == "party" else deadline))
-        or (name in _OF_DEADLINE and deadline)
+    decided = {
+        field: newest[number, field]
+        for field in ("lead", "coordinating", "deadline", "row")
+        if (number, field) in newest
     }
-    left = tuple(name for name in row.reasons if name not in settled)
+    if not decided:
+        return task
+    left = tuple(code for code in row.reasons if not reasons.settled(row, code, decided))
+    lead, coordinating = decided.get("lead"), decided.get("coordinating")
+    deadline = decided.get("deadline")
     return replace(
         task,
         row=replace(
             row,
-            lead=tuple(lead) if lead else row.lead,
-            coordinating=tuple(coordinating) if coordinating else row.coordinating,
-            deadline=_deadline(deadline) if deadline else row.deadline,
+            lead=row.lead if lead is None else tuple(lead),
+            coordinating=row.coordinating if coordinating is None else tuple(coordinating),
+            deadline=row.deadline if deadline is None else _deadline(deadline),
             reasons=left,
-            flag=Flag.OK if not set(left) & set(_REASONS) else row.flag,
+            flag=row.flag if left else Flag.OK,
         ),
+        skipped=decided.get("row") == "skipped",
     )
 
 
-_OF_DEADLINE = frozenset(
-    {
-        "missing_deadline",
-        "unknown_deadline",
-        "impossible_date",
-        "date_before_plan",
-        "range_backwards",
-    }
-)
-
-
-def _decision_json(value: tuple[str, ...] | Deadline) -> Any:
+def _decision_json(value: tuple[str, ...] | Deadline | str) -> Any:
+    if isinstance(value, str):
+        return value
     if not isinstance(value, Deadline):
         return list(value)
     due = None if value.due_on is None else value.due_on.isoformat()
@@ -419,40 +305,23 @@ def _deadline(value: Any) -> Deadline:
 
 
 def _refusal(row: ReadRow) -> Refused:
-    why = [_REASONS[name] for name in row.reasons if name in _REASONS]
-    return Refused(
-        row.printed.number,
-        row.reasons,
-        Sentence("; ".join(s.vi for s in why), "; ".join(s.en for s in why)),
-    )
-
-
-def _check_agencies(printed: PrintedPlan, directory: Directory) -> None:
-    named = {printed.issuer_agency, printed.monitor_agency, printed.oversight_agency}
-    strange = sorted(named - set(directory.agencies))
-    if strange:
-        raise InvalidData({"plan": _not_in_directory(strange)})
+    why = listed(reasons.sentences(row.reasons))
+    return Refused(row.printed.number, row.reasons, why)
 
 
 def _check_parties(decision: ClerkDecision, directory: Directory) -> None:
-    if isinstance(decision.value, Deadline):
+    if not isinstance(decision.value, tuple):
         return
     known = set(directory.agencies) | {f"@{code}" for code in directory.groups}
     strange = sorted(set(decision.value) - known)
     if strange:
-        raise InvalidData({f"task {decision.task}": _not_in_directory(strange)})
+        raise InvalidData({f"task {decision.task}": not_in_directory(strange)})
 
 
-def _not_in_directory(codes: list[str]) -> Sentence:
+def not_in_directory(codes: list[str]) -> Sentence:
+    """Return what to say of codes nobody described."""
     named = ", ".join(codes)
     return Sentence(
         f"không có trong danh bạ: {named}; nạp danh bạ trước",
         f"not in the directory: {named}; load the directory first",
-    )
-
-
-def _stored_otherwise(number: str) -> Sentence:
-    return Sentence(
-        f"kế hoạch {number} đã có với nội dung khác; chưa có gì thay đổi",
-        f"plan {number} is stored with other rows; nothing was changed",
     )

@@ -2,16 +2,24 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
 
 from engine.agencies import GROUP
 from engine.deadlines import Deadline, DeadlineKind
-from engine.store.tables import indicator, person, plan, task, task_decision, task_party
-from engine.wording import Flag, PrintedRow, ReadRow
+from engine.store.tables import (
+    indicator,
+    person,
+    plan,
+    plan_import,
+    task,
+    task_decision,
+    task_party,
+)
+from engine.wording import Flag, Place, PrintedIndicator, PrintedRow, ReadRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +39,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class StoredTask:
-    """A task as stored: its id and the reading it was imported with."""
+    """A task as stored: its id and the reading it was imported with.
+
+    `skipped` says that a clerk decided never to assign it.
+    """
 
     id: int
     row: ReadRow
+    skipped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +95,50 @@ def add(connection: Connection, values: Mapping[str, Any], now: datetime) -> int
 
 def add_tasks(connection: Connection, plan_id: int, rows: Sequence[ReadRow]) -> None:
     """Insert tasks with the parties they were read with."""
+    if not rows:
+        return
     ids = connection.execute(
         insert(task).returning(task.c.id, sort_by_parameter_order=True),
         [_task_values(plan_id, row) for row in rows],
     ).scalars()
+    _add_parties(connection, dict(zip(ids, rows, strict=True)))
+
+
+def update_tasks(connection: Connection, changed: Mapping[int, ReadRow]) -> None:
+    """Give tasks, by id, another print and reading."""
+    if not changed:
+        return
+    # Numbers may change places: none is taken while they move.
+    connection.execute(update(task).where(task.c.id.in_(changed)).values(number=-task.c.number))
+    connection.execute(
+        update(task).where(task.c.id == bindparam("task_id")),
+        [{"task_id": task_id, **_task_values(None, row)} for task_id, row in changed.items()],
+    )
+    connection.execute(delete(task_party).where(task_party.c.task_id.in_(changed)))
+    _add_parties(connection, changed)
+
+
+def remove_tasks(connection: Connection, ids: Sequence[int]) -> None:
+    """Delete tasks nothing was ever decided or assigned on."""
+    if ids:
+        connection.execute(delete(task_party).where(task_party.c.task_id.in_(ids)))
+        connection.execute(delete(task).where(task.c.id.in_(ids)))
+
+
+def in_use(connection: Connection, plan_id: int) -> set[int]:
+    """Return the ids of a plan's tasks that are assigned, or that a clerk decided on."""
+    rows = connection.execute(
+        text(
+            "SELECT t.id FROM task t WHERE t.plan_id = :plan AND ("
+            "EXISTS (SELECT FROM assignment a WHERE a.task_id = t.id) OR "
+            "EXISTS (SELECT FROM task_decision d WHERE d.task_id = t.id))"
+        ),
+        {"plan": plan_id},
+    )
+    return set(rows.scalars())
+
+
+def _add_parties(connection: Connection, rows: Mapping[int, ReadRow]) -> None:
     parties = [
         {
             "task_id": task_id,
@@ -95,7 +147,7 @@ def add_tasks(connection: Connection, plan_id: int, rows: Sequence[ReadRow]) -> 
             "agency_code": None if code.startswith(GROUP) else code,
             "group_code": code.removeprefix(GROUP) if code.startswith(GROUP) else None,
         }
-        for task_id, row in zip(ids, rows, strict=True)
+        for task_id, row in rows.items()
         for role, codes in (("lead", row.lead), ("coordinating", row.coordinating))
         for position, code in enumerate(codes, start=1)
     ]
@@ -134,6 +186,9 @@ def tasks(connection: Connection, plan_id: int) -> list[StoredTask]:
                     coordinating_text=r["coordinating_text"],
                     deadline_text=r["deadline_text"],
                     missing_cell=r["missing_cell"],
+                    others=tuple((heading, cell) for heading, cell in r["others"]),
+                    doubts=tuple(r["doubts"]),
+                    place=None if r["place"] is None else Place(**r["place"]),
                 ),
                 deadline=Deadline(
                     DeadlineKind(r["deadline_kind"]), r["starts_on"], r["due_on"], r["recurrence"]
@@ -148,9 +203,8 @@ def tasks(connection: Connection, plan_id: int) -> list[StoredTask]:
     ]
 
 
-def _task_values(plan_id: int, row: ReadRow) -> dict[str, Any]:
-    return {
-        "plan_id": plan_id,
+def _task_values(plan_id: int | None, row: ReadRow) -> dict[str, Any]:
+    return ({} if plan_id is None else {"plan_id": plan_id}) | {
         "position": row.printed.position,
         "number": row.printed.number,
         "number_text": row.printed.number_text,
@@ -161,6 +215,9 @@ def _task_values(plan_id: int, row: ReadRow) -> dict[str, Any]:
         "coordinating_text": row.printed.coordinating_text,
         "deadline_text": row.printed.deadline_text,
         "missing_cell": row.printed.missing_cell,
+        "others": [list(pair) for pair in row.printed.others],
+        "doubts": list(row.printed.doubts),
+        "place": None if row.printed.place is None else asdict(row.printed.place),
         "deadline_kind": row.deadline.kind.value,
         "starts_on": row.deadline.starts_on,
         "due_on": row.deadline.due_on,
@@ -170,13 +227,47 @@ def _task_values(plan_id: int, row: ReadRow) -> dict[str, Any]:
     }
 
 
-def add_indicators(connection: Connection, plan_id: int, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert the rows of the annex of indicators."""
+def set_indicators(connection: Connection, plan_id: int, rows: Sequence[PrintedIndicator]) -> None:
+    """Make these the rows of a plan's annex of indicators."""
+    connection.execute(delete(indicator).where(indicator.c.plan_id == plan_id))
     if rows:
         connection.execute(
             insert(indicator),
-            [{"plan_id": plan_id, "position": n, **r} for n, r in enumerate(rows, start=1)],
+            [
+                {
+                    "plan_id": plan_id,
+                    "position": position,
+                    "horizon": row.horizon,
+                    "number": row.number,
+                    "name": row.name,
+                    "unit": row.unit,
+                    "target": row.target,
+                    "agency_text": row.agency_text,
+                    "doubts": list(row.doubts),
+                }
+                for position, row in enumerate(rows, start=1)
+            ],
         )
+
+
+def add_import(connection: Connection, plan_id: int, values: Mapping[str, Any]) -> None:
+    """Insert what an import changed; see `table.plan_import`."""
+    connection.execute(insert(plan_import).values(plan_id=plan_id, **values))
+
+
+def imports(connection: Connection, plan_id: int) -> list[Mapping[str, Any]]:
+    """Return the imports of a plan, oldest first."""
+    rows = connection.execute(
+        select(
+            plan_import.c.imported_at,
+            plan_import.c.file,
+            plan_import.c.sha256,
+            plan_import.c.changes,
+        )
+        .where(plan_import.c.plan_id == plan_id)
+        .order_by(plan_import.c.id)
+    )
+    return [dict(row) for row in rows.mappings()]
 
 
 def indicators(connection: Connection, plan_id: int) -> list[Mapping[str, Any]]:
@@ -189,6 +280,7 @@ def indicators(connection: Connection, plan_id: int) -> list[Mapping[str, Any]]:
             indicator.c.unit,
             indicator.c.target,
             indicator.c.agency_text,
+            indicator.c.doubts,
         )
         .where(indicator.c.plan_id == plan_id)
         .order_by(indicator.c.position)

@@ -190,7 +190,7 @@ def test_a_login_stands_once(path: Path) -> None:
     ("old", "new", "said"),
     [
         ("field: lead", "field: deadline", "không hợp với mục deadline"),
-        ("[so-a]", "[]", "decisions[0].value"),
+        ("[so-a]", "[]", "không hợp với mục lead"),
         ("[so-a]", "{kind: event}", "có due_on hoặc recurrence"),
         ("[so-a]", "{kind: day, due_on: 2025-06-30, recurrence: yearly}", "chỉ một trong hai"),
         ("reason: vì", 'reason: ""', "decisions[0].reason: không được để trống"),

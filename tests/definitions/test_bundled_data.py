@@ -153,7 +153,7 @@ def test_a_party_is_named_in_as_many_rows_as_printed(
     party: str, leads: int, coordinates: int
 ) -> None:
     directory = loader.directory(loader.DIRECTORY)
-    rows = read_rows(plan_51().rows, directory, ISSUED)
+    rows = read_rows(plan_51().rows, directory, ISSUED, issued_on=ISSUED)
 
     assert sum(party in row.lead for row in rows) == leads
     assert sum(party in row.coordinating for row in rows) == coordinates
@@ -215,7 +215,7 @@ def test_the_district_level_ends_with_june_2025() -> None:
 
 def test_every_agency_that_leads_a_task_has_an_officer_and_a_head() -> None:
     directory = loader.directory(loader.DIRECTORY)
-    rows = read_rows(plan_51().rows, directory, ISSUED)
+    rows = read_rows(plan_51().rows, directory, ISSUED, issued_on=ISSUED)
     confirmed = {
         party
         for row in rows

@@ -10,11 +10,12 @@ from engine.agencies import Agency, Directory, GroupUnconfirmed
 from engine.deadline_wording import read_deadline
 from engine.deadlines import DeadlineKind
 from engine.party_wording import Parties, read_parties, says_nobody
+from engine.reasons import REASONS
 from engine.wording import Flag, read_rows
 from tests.factories import ISSUED, plan_51
 
 DIRECTORY = loader.directory(loader.DIRECTORY)
-ROWS = read_rows(plan_51().rows, DIRECTORY, ISSUED)
+ROWS = read_rows(plan_51().rows, DIRECTORY, ISSUED, issued_on=ISSUED)
 REVIEW = {1, 6, 9, 12, 13, 14, 15, 17, 23, 25, 48, 51, 52, 61}
 
 
@@ -49,6 +50,16 @@ def test_the_deadlines_of_plan_51_are_of_the_kinds_printed() -> None:
         ("trước 30/6/2025", date(2025, 6, 30)),
         ("Quí III / 2025.", date(2025, 9, 30)),
         ("Hoàn thành trong tháng 9/2025", date(2025, 9, 30)),
+        ("Hoàn thành và trình UBND tỉnh trong quý I/2026", date(2026, 3, 31)),
+        ("Quý III/2025 - Quý I/2026", date(2026, 3, 31)),
+        ("Quý II - IV/2025", date(2025, 12, 31)),
+        ("6-2025", date(2025, 6, 30)),
+        ("05-10/6/2025", date(2025, 6, 10)),
+        ("từ nay đến hết tháng 10/2025", date(2025, 10, 31)),
+        ("30/6/25", date(2025, 6, 30)),
+        ("2026", date(2026, 12, 31)),
+        ("Thang 6 nam 2025", date(2025, 6, 30)),
+        ("Đến hết ngày 30/9/2025", date(2025, 9, 30)),
     ],
 )
 def test_a_deadline_is_the_last_day_in_time(text: str, due: date) -> None:
@@ -67,12 +78,26 @@ def test_a_deadline_is_the_last_day_in_time(text: str, due: date) -> None:
         ("từ 30/6/2025 đến 01/4/2025", "range_backwards"),
         ("ngày 31 tháng 6 năm 2025", "impossible_date"),
         ("Quý IV/2024", "date_before_plan"),
-        ("sau khi có hướng dẫn của Trung ương", "unknown_deadline"),
-        ("trước ngày 05/6 và 05/12 hàng năm", "unknown_deadline"),
-        ("Quý III/2025 - Quý I/2026", "unknown_deadline"),
-        ("Hằng quý", "unknown_deadline"),
-        ("2026", "unknown_deadline"),
-        (".", "unknown_deadline"),
+        ("sau khi có hướng dẫn của Trung ương", "event_driven"),
+        ("chậm nhất 15 ngày làm việc kể từ ngày nhận văn bản", "event_driven"),
+        ("theo tiến độ", "event_driven"),
+        ("trước ngày 05/6 và 05/12 hàng năm", "recurrence_with_date"),
+        ("trước ngày 01/11/2025 ... trước ngày 15/11/2025", "several_deadlines"),
+        ("trong tháng 11, tháng 12 năm 2025", "several_deadlines"),
+        ("Quý III", "deadline_without_year"),
+        ("đầu quý II/2026", "vague_deadline"),
+        ("trước quý III/2026", "before_a_period"),
+        ("đến quý III/2026", "until_a_period"),
+        ("III/2026", "bare_quarter"),
+        ("năm học 2025 - 2026", "school_year"),
+        ("Định kỳ 6 tháng", "recurrence_without_workflow"),
+        ("Quý II/2205", "unknown_deadline"),
+        ("Năm 2095", "far_from_plan"),
+        ("Quý IIl/2025", "unknown_deadline"),
+        ("4-6/2025", "unknown_deadline"),
+        ("30/2", "impossible_date"),
+        ("6/25", "deadline_without_year"),
+        (".", "missing_deadline"),
         ("", "missing_deadline"),
         (None, "missing_deadline"),
     ],
@@ -158,6 +183,8 @@ def test_no_cell_whatever_it_holds_stops_the_reader(text: str) -> None:
     parties = read_parties(text, DIRECTORY, ISSUED)
 
     assert reasons or deadline.due_on or deadline.recurrence
+    assert set(reasons) | {f"lead_{r}" for r in parties.reasons} <= set(REASONS)
+    assert {f"coordinating_{r}" for r in parties.reasons} <= set(REASONS)
     assert parties.codes or parties.reasons or says_nobody(text)
 
 

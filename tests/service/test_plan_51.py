@@ -18,7 +18,7 @@ def test_assigning_without_decisions_refuses_exactly_the_rows_that_need_a_clerk(
     database: sa.Engine,
 ) -> None:
     engine = a_province(database)
-    engine.plans.apply(plan_51())
+    engine.imports.apply(plan_51())
 
     done = engine.plans.assign(PLAN, person(engine, "vanthu.skhcn"))
 
@@ -53,23 +53,6 @@ def test_only_a_clerk_a_coordinator_or_a_leader_assigns(database: sa.Engine) -> 
     with pytest.raises(PlanNotFound):
         engine.plans.assign("52/KH-UBND", person(engine, "vanthu.skhcn"))
     assert engine.lists.assignments(plan=PLAN) == []
-
-
-def test_importing_the_same_plan_again_changes_nothing_and_another_is_refused(
-    database: sa.Engine,
-) -> None:
-    from dataclasses import replace
-
-    engine = a_province(database)
-    _, new = engine.plans.apply(plan_51())
-    _, again = engine.plans.apply(plan_51())
-    shorter = replace(plan_51(), rows=plan_51().rows[:64])
-
-    with pytest.raises(InvalidData):
-        engine.plans.apply(shorter)
-
-    assert (new, again) == (True, False)
-    assert len(engine.lists.tasks(plan=PLAN)) == 65
 
 
 def test_decisions_never_change_what_is_printed_and_are_recorded_once(database: sa.Engine) -> None:

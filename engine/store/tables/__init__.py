@@ -34,6 +34,7 @@ message_item = messages.message_item
 outbox = messages.outbox
 person = people.person
 plan = plans.plan
+plan_import = plans.plan_import
 role_grant = people.role_grant
 task = plans.task
 task_decision = plans.task_decision
@@ -64,6 +65,7 @@ __all__ = [
     "outbox",
     "person",
     "plan",
+    "plan_import",
     "role_grant",
     "task",
     "task_decision",

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
@@ -51,6 +52,9 @@ task = Table(
     Column("due_on", Date),
     text_column("recurrence", nullable=True),
     text_column("missing_cell", nullable=True),
+    Column("others", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    Column("doubts", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
+    Column("place", JSONB(none_as_null=True)),
     text_column("flag"),
     Column("reasons", ARRAY(Text), nullable=False),
     one_of("flag", ("ok", "review", "error")),
@@ -81,8 +85,21 @@ task_decision = Table(
     text_column("reason"),
     Column("decided_by", BigInteger, ForeignKey("person.id"), nullable=False),
     Column("decided_on", Date, nullable=False),
-    one_of("field", ("lead", "coordinating", "deadline")),
+    one_of("field", ("lead", "coordinating", "deadline", "row")),
     Index("ix_task_decision_task_id", "task_id"),
+)
+
+# One row an import that changed something: the file it came from, and each row before and after.
+plan_import = Table(
+    "plan_import",
+    metadata,
+    surrogate(),
+    Column("plan_id", BigInteger, ForeignKey("plan.id"), nullable=False),
+    Column("imported_at", instant, nullable=False),
+    text_column("file", nullable=True),
+    text_column("sha256", nullable=True),
+    Column("changes", JSONB, nullable=False),
+    Index("ix_plan_import_plan_id", "plan_id"),
 )
 
 indicator = Table(
@@ -97,5 +114,6 @@ indicator = Table(
     text_column("unit", nullable=True),
     text_column("target", nullable=True),
     text_column("agency_text", nullable=True),
+    Column("doubts", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
     UniqueConstraint("plan_id", "horizon", "number"),
 )
