@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 
 from engine.deadlines import Deadline, DeadlineKind, end_of_month
 from engine.folding import bare
@@ -58,6 +59,7 @@ class _Impossible(Exception):
         self.reason = reason
 
 
+@lru_cache(maxsize=4096)
 def read_deadline(text: str | None, issued_on: date) -> tuple[Deadline, tuple[str, ...]]:
     """Return the deadline a cell prints, and reasons where it cannot be taken as read.
 

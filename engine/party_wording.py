@@ -5,11 +5,10 @@ Names are matched whole and the longest first, word by word, so that commas insi
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
-from functools import lru_cache
 
 from engine.agencies import GROUP, Directory, GroupUnconfirmed
 from engine.folding import Syllable, bare, folded, syllable
@@ -23,20 +22,34 @@ class Parties:
     reasons: tuple[str, ...] = ()
 
 
-def read_parties(text: str | None, directory: Directory, day: date) -> Parties:
-    """Return the parties a cell names, read with the directory of `day`.
+class PartyReader:
+    """Reads cells of parties with the directory of one day; the same cell only once."""
 
-    Reasons: `related_only`, "liên quan" names nobody in particular; `unknown_party`, something
-    names nobody we know, or could name two; `misspelt_party`, a name is only nearly one we know
-    (its code is a proposal); `repeated_party`, one stands twice; `ended_agency` and
-    `future_agency`, who is named does not exist on `day`, or a group has no member then.
-    """
-    if text is None or says_nobody(text):
-        return Parties(())
-    parties = _Reader(_names(directory, day), directory, day).read(text)
-    if _AND_SO_ON.search(bare(text)) and "unknown_party" not in parties.reasons:
-        return Parties(parties.codes, (*parties.reasons, "unknown_party"))
-    return parties
+    def __init__(self, directory: Directory, day: date) -> None:
+        self._directory = directory
+        self._day = day
+        self._names = _names(directory, day)
+        self._known: dict[str, Parties] = {}
+
+    def read(self, text: str | None) -> Parties:
+        """Return the parties a cell names.
+
+        Reasons: `related_only`, "liên quan" names nobody in particular; `unknown_party`,
+        something names nobody we know, or could name two; `misspelt_party`, a name is only nearly
+        one we know (its code is a proposal); `repeated_party`, one stands twice; `ended_agency`
+        and `future_agency`, who is named does not exist on the day, or a group has no member then.
+        """
+        if text is None or says_nobody(text):
+            return Parties(())
+        if text not in self._known:
+            self._known[text] = self._read(text)
+        return self._known[text]
+
+    def _read(self, text: str) -> Parties:
+        parties = _Reader(self._names, self._directory, self._day).read(text)
+        if _AND_SO_ON.search(bare(text)) and "unknown_party" not in parties.reasons:
+            return Parties(parties.codes, (*parties.reasons, "unknown_party"))
+        return parties
 
 
 _AND_SO_ON = re.compile(r"\.\s*\.|…|\bv\.? ?v\b")
@@ -93,8 +106,7 @@ def _words(text: str) -> list[str]:
     return ["và" if t == "&" else t for t in _TOKEN.findall("\n".join(lines))]
 
 
-@lru_cache(maxsize=8)
-def _names_of(pairs: tuple[tuple[str, str, bool], ...]) -> _Names:
+def _names_of(pairs: Iterable[tuple[str, str, bool]]) -> _Names:
     bearers: dict[tuple[Syllable, ...], set[str]] = defaultdict(set)
     near: dict[tuple[Syllable, ...], bool] = {}
     for name, code, may_be_near in pairs:
@@ -126,7 +138,7 @@ def _names(directory: Directory, day: date) -> _Names:
         if folded(name) not in taken
     ]
     local = {a.code for a in directory.agencies.values() if a.level in {"commune", "district"}}
-    return _names_of(tuple((name, code, code not in local) for name, code in [*living, *others]))
+    return _names_of((name, code, code not in local) for name, code in [*living, *others])
 
 
 # --- reading --------------------------------------------------------------------------------------

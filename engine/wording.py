@@ -15,7 +15,7 @@ from engine.agencies import Directory
 from engine.deadline_wording import IMPOSSIBLE, read_deadline
 from engine.deadlines import Deadline
 from engine.folding import bare
-from engine.party_wording import read_parties
+from engine.party_wording import PartyReader
 
 
 class Flag(StrEnum):
@@ -113,10 +113,11 @@ def read_rows(
         issued_on: When the plan was issued; None, not known, leaves every row in doubt.
     """
     read: list[ReadRow] = []
+    parties = PartyReader(directory, day)
     above: PrintedRow | None = None
     for printed in rows:
         meant, doubts = _without_dittos(printed, above)
-        row = read_row(meant, directory, day, issued_on=issued_on)
+        row = _read_row(meant, parties, issued_on)
         reasons = tuple(dict.fromkeys([*row.reasons, *doubts]))
         flag = Flag.REVIEW if doubts and row.flag is Flag.OK else row.flag
         read.append(replace(row, printed=printed, reasons=reasons, flag=flag))
@@ -143,13 +144,11 @@ def _without_dittos(printed: PrintedRow, above: PrintedRow | None) -> tuple[Prin
     return replace(printed, **meant), doubts
 
 
-def read_row(
-    printed: PrintedRow, directory: Directory, day: date, *, issued_on: date | None
-) -> ReadRow:
-    """Return the reading of a row; any doubt makes it `review`. See `read_rows`."""
+def _read_row(printed: PrintedRow, parties: PartyReader, issued_on: date | None) -> ReadRow:
+    """Return the reading of a row; any doubt makes it `review`."""
     deadline, reasons = read_deadline(printed.deadline_text, issued_on or date.min)
-    lead = read_parties(printed.lead_text, directory, day)
-    coordinating = read_parties(printed.coordinating_text, directory, day)
+    lead = parties.read(printed.lead_text)
+    coordinating = parties.read(printed.coordinating_text)
     found = [*printed.doubts, *reasons]
     if issued_on is None:
         found.append("plan_date_unknown")

@@ -115,7 +115,7 @@ def _archive(name: str, file: BinaryIO, limits: Limits) -> str:
             for entry in entries:
                 if entry.filename.lower().endswith((".xml", ".rels")):
                     with archive.open(entry) as part:
-                        _scan(name, part, limits)
+                        _Scan(limits).run(name, part)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, ValueError) as problem:
         raise FileRefused(name, DAMAGED) from problem
     if "word/document.xml" in names:
@@ -136,52 +136,66 @@ class _Stop(Exception):
         self.why = why
 
 
-def _scan(name: str, part: IO[bytes], limits: Limits) -> None:
-    """Refuse a part with a document type, nested too deep, too wide, or with an empty formula."""
-    depth = 0
-    cell, within = "", set[str]()
+class _Scan:
+    """Goes through one part of an archive before anything is built of it."""
 
-    def opened(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal depth, cell
-        depth += 1
-        if depth > limits.xml_depth:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._depth = 0
+        self._tag = self._cell = ""
+        self._empty_text = self._uncalculated = False
+
+    def run(self, name: str, part: IO[bytes]) -> None:
+        """Refuse a document type, nesting too deep, a sheet too wide, a formula without value."""
+        parser = expat.ParserCreate()
+        parser.StartElementHandler = self._opened
+        parser.EndElementHandler = self._closed
+        parser.CharacterDataHandler = self._written
+        parser.StartDoctypeDeclHandler = self._declared
+        try:
+            parser.ParseFile(part)
+        except _Stop as stop:
+            raise FileRefused(name, stop.why) from stop
+        except expat.ExpatError as problem:
+            raise FileRefused(name, DAMAGED) from problem
+
+    def _opened(self, tag: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        self._tag = tag
+        if self._depth > self._limits.xml_depth:
             raise _Stop(_TOO_DEEP)
-        within.add(tag)
-        if tag == "c":
-            cell = attributes.get("r", "")
-            within.clear()
-            if _column(cell) > limits.columns:
+        if tag == "f":
+            self._uncalculated = not self._empty_text
+        elif tag == "c":
+            self._cell, self._uncalculated = attributes.get("r", ""), False
+            self._empty_text = attributes.get("t") == "str"  # a formula may well give none
+            most = self._limits.columns
+            if _column(self._cell) > most:
                 raise _Stop(
                     Sentence(
-                        f"bảng tính có hơn {limits.columns} cột; xóa các cột thừa rồi lưu lại",
-                        f"a sheet has more than {limits.columns} columns; delete those not needed",
+                        f"bảng tính có hơn {most} cột; xóa các cột thừa rồi lưu lại",
+                        f"a sheet has more than {most} columns; delete those not needed",
                     )
                 )
 
-    def closed(tag: str) -> None:
-        nonlocal depth
-        depth -= 1
-        if tag == "c" and "f" in within and "v" not in within:
+    def _closed(self, tag: str) -> None:
+        self._depth -= 1
+        if tag == "c" and self._uncalculated:
             raise _Stop(
                 Sentence(
-                    f"ô {cell} có công thức chưa tính; mở bằng Excel, lưu lại rồi thử lại",
-                    f"the formula in cell {cell} was never calculated; open it in Excel and save",
+                    f"ô {self._cell} có công thức chưa tính; mở bằng Excel, lưu lại rồi thử lại",
+                    f"the formula in cell {self._cell} was never calculated; open it in Excel, "
+                    "save it and try again",
                 )
             )
 
-    def declared(*_: object) -> None:
-        raise _Stop(_DECLARED)
+    def _written(self, _: str) -> None:
+        if self._tag == "v":
+            self._uncalculated = False
 
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = opened
-    parser.EndElementHandler = closed
-    parser.StartDoctypeDeclHandler = declared
-    try:
-        parser.ParseFile(part)
-    except _Stop as stop:
-        raise FileRefused(name, stop.why) from stop
-    except expat.ExpatError as problem:
-        raise FileRefused(name, DAMAGED) from problem
+    @staticmethod
+    def _declared(*_: object) -> None:
+        raise _Stop(_DECLARED)
 
 
 def _column(reference: str) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.clock import local_day
 from engine.errors import InvalidData, Sentence
-from engine.service.plans import not_in_directory
+from engine.service.plans import found, not_in_directory
 from engine.store import agencies, plans
 from engine.store.database import translate_database_errors
 from engine.wording import PrintedIndicator, PrintedRow, ReadRow, read_rows
@@ -116,20 +116,29 @@ class Imports:
                 return Imported(rows, new=True, changes=[])
             if known.issued_on != printed.issued_on:
                 raise InvalidData({"issued_on": _other_day(known)})
-            found = _compared(connection, known, rows)
-            lost = [c.number_text for c in found.changes if c.what == "removed" and c.kept]
+            compared = _compared(connection, known, rows)
+            lost = [c.number_text for c in compared.changes if c.what == "removed" and c.kept]
             if lost:
                 raise InvalidData({"rows": _in_use(lost)})
-            plans.remove_tasks(connection, found.gone)
-            plans.update_tasks(connection, found.changed)
-            plans.add_tasks(connection, known.id, found.added)
+            plans.remove_tasks(connection, compared.gone)
+            plans.update_tasks(connection, compared.changed)
+            plans.add_tasks(connection, known.id, compared.added)
             stored = plans.indicators(connection, known.id)
             if [_indicator(i) for i in printed.indicators] != [dict(i) for i in stored]:
                 plans.set_indicators(connection, known.id, printed.indicators)
-            if found.changes:
-                as_json = [asdict(change) for change in found.changes]
+            if compared.changes:
+                as_json = [asdict(change) for change in compared.changes]
                 plans.add_import(connection, known.id, values | {"changes": as_json})
-        return Imported(rows, new=False, changes=found.changes)
+        return Imported(rows, new=False, changes=compared.changes)
+
+    def history(self, number: str) -> list[Mapping[str, Any]]:
+        """Return the imports of a plan that changed something, oldest first.
+
+        Raises:
+            PlanNotFound: No plan has this number.
+        """
+        with translate_database_errors(), self._engine.database.connect() as connection:
+            return plans.imports(connection, found(connection, number).id)
 
     def _read(self, printed: PrintedPlan, directory: Directory) -> list[ReadRow]:
         day = printed.issued_on or local_day(self._engine.clock.now())

@@ -11,7 +11,9 @@ import pytest
 
 from definitions import loader
 from engine.settings import Settings
-from tests.factories import PLAN
+from tests.documents.test_plan_51_files import grids
+from tests.documents.writers import write_docx
+from tests.factories import PLAN, SEED
 
 DONDOC = [str(Path(sys.executable).with_name("dondoc"))]
 
@@ -94,6 +96,35 @@ def test_plan_51_goes_from_an_empty_database_to_the_sweep(empty: Cli) -> None:
         444 + len(periods["opened"]["2025Q2"]),
         None,
     )
+
+
+def test_a_plan_is_imported_from_the_offices_own_file(empty: Cli, tmp_path: Path) -> None:
+    empty.ok("db", "upgrade")
+    empty.ok("directory", "load", str(loader.DIRECTORY), "--people", str(loader.PEOPLE))
+    path = write_docx(tmp_path / "ke-hoach.docx", *grids())
+    named = ("--title", "Kế hoạch", "--issuer-agency", "ubnd-tinh")
+    agencies = (*named, "--monitor", "skhcn", "--oversight", "vp-ubnd")
+
+    text = empty.data("plan", "import", str(SEED))
+    incomplete = empty.run("plan", "import", str(path), "--apply")
+    stored = empty.data("plan", "import", str(path), "--apply", *agencies)
+    again = empty.data("plan", "import", str(SEED))
+    shown = empty.ok("plan", "import", str(SEED))
+
+    flags = [row["flag"] for row in text["rows"]]
+    assert (len(flags), flags.count("ok"), flags.count("review")) == (65, 51, 14)
+    assert (text["plan"]["number"], text["plan"]["issued_on"]) == (PLAN, "2025-03-07")
+    assert len(text["indicators"]) == 44
+    assert text["rows"][0]["place"]["line"] == 351
+    groups = {group["repair"]: group["rows"] for group in text["groups"]}
+    assert groups["name_lead"] == [1, 6, 9, 12, 13, 14, 17, 23, 25, 48, 51, 52, 61]
+    assert groups["choose_deadline"] == [12, 15]
+    assert (incomplete.returncode, "--monitor" in incomplete.stderr) == (1, True)
+    assert len(stored["rows"]) == 65
+    changed = {change["number"] for change in again["changes"]}
+    assert changed == {1, 6, 9, 12, 13, 15, 17, 23, 25, 48, 52, 61}
+    assert "14 cần xác nhận" in shown
+    assert "đổi dòng 12." in shown
 
 
 def test_an_assignment_is_moved_from_the_command_line(cli: Cli, tmp_path: Path) -> None:

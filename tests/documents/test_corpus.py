@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.deadline_wording import IMPOSSIBLE, read_deadline
-from engine.party_wording import read_parties
+from engine.party_wording import PartyReader
 from tests.documents import corpora
 from tests.documents.writers import WRITERS, write_text
 
@@ -48,7 +48,7 @@ def test_no_cell_of_parties_that_is_wrong_or_doubtful_passes_as_ok() -> None:
     unforgivable = []
     exact = 0
     for entry in entries:
-        parties = read_parties(entry["text"], corpora.an_hoa(), date(2025, 3, 7))
+        parties = PartyReader(corpora.an_hoa(), date(2025, 3, 7)).read(entry["text"])
         lead = entry["lead_or_coordinating"] == "lead"
         flag = "review" if parties.reasons or (lead and not parties.codes) else "ok"
         right = list(parties.codes) == entry["codes"]

@@ -9,7 +9,7 @@ from definitions import loader
 from engine.agencies import Agency, Directory, GroupUnconfirmed
 from engine.deadline_wording import read_deadline
 from engine.deadlines import DeadlineKind
-from engine.party_wording import Parties, read_parties, says_nobody
+from engine.party_wording import Parties, PartyReader, says_nobody
 from engine.reasons import REASONS
 from engine.wording import Flag, read_rows
 from tests.factories import ISSUED, plan_51
@@ -132,20 +132,20 @@ def test_what_is_no_certain_date_is_never_guessed(text: str | None, reason: str)
 def test_names_are_matched_whole_and_commas_inside_them_survive(
     text: str, codes: list[str]
 ) -> None:
-    parties = read_parties(text, DIRECTORY, ISSUED)
+    parties = PartyReader(DIRECTORY, ISSUED).read(text)
 
     assert (list(parties.codes), parties.reasons) == (codes, ())
 
 
 def test_concerned_agencies_name_nobody() -> None:
-    parties = read_parties("Các sở, ban ngành liên quan", DIRECTORY, ISSUED)
+    parties = PartyReader(DIRECTORY, ISSUED).read("Các sở, ban ngành liên quan")
 
     assert (parties.codes, parties.reasons) == ((), ("related_only",))
 
 
 def test_an_unknown_name_and_an_ended_agency_wait_for_a_person() -> None:
-    unknown = read_parties("Sở Thông tin và Truyền thông, Sở Y tế", DIRECTORY, ISSUED)
-    ended = read_parties("UBND huyện Lý Sơn", DIRECTORY, date(2025, 7, 1))
+    unknown = PartyReader(DIRECTORY, ISSUED).read("Sở Thông tin và Truyền thông, Sở Y tế")
+    ended = PartyReader(DIRECTORY, date(2025, 7, 1)).read("UBND huyện Lý Sơn")
 
     assert (unknown.codes, unknown.reasons) == (("so-y-te",), ("unknown_party",))
     assert ended.reasons == ("ended_agency",)
@@ -161,8 +161,8 @@ def test_a_name_that_was_taken_over_belongs_to_whoever_bears_it_on_the_day() -> 
         {},
     )
 
-    assert read_parties("Sở A", directory, old) == Parties(("so-a-1",))
-    assert read_parties("Sở A", directory, new) == Parties(("so-a-2",))
+    assert PartyReader(directory, old).read("Sở A") == Parties(("so-a-1",))
+    assert PartyReader(directory, new).read("Sở A") == Parties(("so-a-2",))
 
 
 def test_a_name_two_agencies_bear_is_not_guessed() -> None:
@@ -172,7 +172,7 @@ def test_a_name_two_agencies_bear_is_not_guessed() -> None:
         {},
     )
 
-    parties = read_parties("Sở A, Sở C", directory, ISSUED)
+    parties = PartyReader(directory, ISSUED).read("Sở A, Sở C")
 
     assert parties == Parties(("so-c",), ("unknown_party",))
 
@@ -180,7 +180,7 @@ def test_a_name_two_agencies_bear_is_not_guessed() -> None:
 @given(st.text())
 def test_no_cell_whatever_it_holds_stops_the_reader(text: str) -> None:
     deadline, reasons = read_deadline(text, ISSUED)
-    parties = read_parties(text, DIRECTORY, ISSUED)
+    parties = PartyReader(DIRECTORY, ISSUED).read(text)
 
     assert reasons or deadline.due_on or deadline.recurrence
     assert set(reasons) | {f"lead_{r}" for r in parties.reasons} <= set(REASONS)
