@@ -90,7 +90,9 @@ DEADLINES: tuple[tuple[str, tuple[str, date | None] | None], ...] = (
 # Most rows are plain: else hardly one would be sure in all its cells.
 PARTY = st.sampled_from([p for p in PARTIES if p[1] is not None] * 6 + list(PARTIES))
 DEADLINE = st.sampled_from([d for d in DEADLINES if d[1] is not None] * 6 + list(DEADLINES))
-SELDOM = st.sampled_from([None] * 9 + ["lead", "coordinating", "deadline"])
+SELDOM: st.SearchStrategy[str | None] = st.sampled_from(
+    [None] * 9 + ["lead", "coordinating", "deadline"]
+)
 
 
 @dataclass
