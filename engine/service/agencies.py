@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.agencies import Directory
 from engine.store import agencies
 from engine.store.database import translate_database_errors
 
 if TYPE_CHECKING:
-    from engine.agencies import Directory
     from engine.service.engine import Engine
 
 
@@ -19,8 +19,18 @@ class Agencies:
         self._engine = engine
 
     def load(self, directory: Directory) -> None:
-        """Insert or update agencies and groups; loading the same twice changes nothing."""
+        """Insert or update agencies and groups; loading the same twice changes nothing.
+
+        Raises:
+            InvalidData: With what is stored already, two agencies would bear one name.
+        """
         with translate_database_errors(), self._engine.database.begin() as connection:
+            stored = agencies.read(connection)
+            Directory(
+                {**stored.agencies, **directory.agencies},
+                {**stored.groups, **directory.groups},
+                {**stored.successors, **directory.successors},
+            ).check()
             agencies.save(connection, directory)
 
     def read(self) -> Directory:
