@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from engine.calendar import WorkingCalendar
+    from engine.definition import Definition
     from engine.errors import EngineError
     from engine.model import Actor, Decision
     from engine.reorganisation import Reorganisation
@@ -178,7 +179,21 @@ class Reorganisations:
             handovers = self._handovers(connection, reorganisation, after, choices, lock=True)
             if local_day(now) < reorganisation.effective_on:
                 handovers = [_too_early(h, reorganisation) for h in handovers]
-            work = _Work(engine, connection, person_id, actor, now, after, reorganisation.basis)
+            work = _Work(
+                engine,
+                connection,
+                person_id,
+                actor,
+                now,
+                after,
+                reorganisation.basis,
+                engine.reference.calendar(connection),
+                # Read once: a statement for each assignment would be too many.
+                {
+                    name: engine.reference.latest(connection, name)
+                    for name in sorted({h.left.definition for h in handovers})
+                },
+            )
             handed, made = work.hand_over(handovers)
         return _reorganised(changed, before, handed, applied=True, opened=made)
 
@@ -213,14 +228,15 @@ class _Work:
     now: datetime
     directory: Directory
     basis: str
+    calendar: WorkingCalendar
+    latest: Mapping[str, Definition]
 
     def hand_over(self, handovers: Sequence[Handover]) -> tuple[list[Handover], list[int]]:
         """Return the handovers with what became of them, and the ids of what was opened."""
         going = [h for h in handovers if h.choice is not None and h.refusal is None]
         if not going:
             return list(handovers), []
-        calendar = self.engine.reference.calendar(self.connection)
-        sources = self._sources(going, calendar)
+        sources = self._sources(going)
         ids = store.held(self.connection, {h.left.task_id for h in going})
         fresh = [key for key in sources if key not in ids]
         new = assignments.next_ids(self.connection, len(fresh))
@@ -236,34 +252,32 @@ class _Work:
             for key in fresh
             if (taken := [s for s in sources[key] if s.handover.left.id in done])
         }
-        made = [self._opened(key, taken, ids[key], calendar) for key, taken in wanted.items()]
+        made = [self._opened(key, taken, ids[key]) for key, taken in wanted.items()]
         assignments.insert_opened(self.connection, made)
         return after, [decision.assignment.id for decision in made]
 
-    def _sources(
-        self, going: Sequence[Handover], calendar: WorkingCalendar
-    ) -> dict[_Key, list[_Source]]:
+    def _sources(self, going: Sequence[Handover]) -> dict[_Key, list[_Source]]:
         """Return what every successor takes over, period by period."""
         found: dict[_Key, list[_Source]] = {}
         for h in going:
-            for period, source in self._periods(h, calendar):
+            for period, source in self._periods(h):
                 for successor in h.successors:
                     found.setdefault((h.left.task_id, successor, period), []).append(source)
         return found
 
-    def _periods(self, h: Handover, calendar: WorkingCalendar) -> list[tuple[str | None, _Source]]:
+    def _periods(self, h: Handover) -> list[tuple[str | None, _Source]]:
         """Return the period left open; of a duty whose last period is done, those begun since."""
         left = h.left
         if not left.finished:
             return [(left.period, _Source(h, left.due_on, left.original_due_on))]
-        every = self.engine.reference.latest(self.connection, left.definition).recurrence
+        every = self.latest[left.definition].recurrence
         if every is None or left.original_due_on is None:
             return []
         first = left.original_due_on + timedelta(days=1)
         today = local_day(self.now)
         return [
             (p.name, _Source(h, p.due_on, None))
-            for p in periods(every.every, first, today, every.due_working_days, calendar)
+            for p in periods(every.every, first, today, every.due_working_days, self.calendar)
         ]
 
     def _settled(
@@ -290,11 +304,7 @@ class _Work:
                 ):
                     results[one.assignment_id] = one.refusal
         return [
-            h
-            if h.left.id not in results
-            else replace(h, refusal=results[h.left.id])
-            if results[h.left.id] is not None
-            else replace(h, became=became[h.left.id], done=True)
+            _settled_as(h, results[h.left.id], became[h.left.id]) if h.left.id in results else h
             for h in handovers
         ]
 
@@ -313,21 +323,19 @@ class _Work:
         ]
         return {"reason": reason, "successor": "; ".join(named)}
 
-    def _opened(
-        self, key: _Key, taken: Sequence[_Source], assignment_id: int, calendar: WorkingCalendar
-    ) -> Decision:
+    def _opened(self, key: _Key, taken: Sequence[_Source], assignment_id: int) -> Decision:
         task_id, agency, period = key
         left = [s.handover.left for s in taken]
         # An extension one of several was granted is not lost where they become one.
         days = [s.due_on for s in taken if s.due_on is not None]
         originals = [s.original_due_on for s in taken if s.original_due_on is not None]
         return opened(
-            self.engine.reference.latest(self.connection, left[0].definition),
+            self.latest[left[0].definition],
             assignment_id=assignment_id,
             task_id=task_id,
             agency=agency,
             now=self.now,
-            calendar=calendar,
+            calendar=self.calendar,
             due_on=max(days, default=None),
             period=period,
             actor=self.actor,
@@ -339,6 +347,12 @@ class _Work:
             original_due_on=min(originals, default=None),
             extensions=max((one.extensions for one in left if not one.finished), default=0),
         )
+
+
+def _settled_as(h: Handover, refusal: EngineError | None, became: Mapping[str, int]) -> Handover:
+    if refusal is not None:
+        return replace(h, refusal=refusal)
+    return replace(h, became=became, done=True)
 
 
 _NOT_BEGUN = TransitionRefused(
