@@ -46,7 +46,36 @@ class Reorganisation:
                 exist on the day; two agencies would bear one name.
         """
         problems: dict[str, Sentence] = {}
-        agencies = dict(directory.agencies)
+        agencies = self._agencies(directory.agencies, problems)
+        groups = dict(directory.groups)
+        for change in self.groups:
+            groups[change.code] = self._changed(change, groups.get(change.code), problems)
+        known = set(agencies) | {GROUP + code for code in groups}
+        problems |= {
+            f"groups: @{change.code}: {party}": Sentence(
+                "không có trong danh bạ", "is not in the directory"
+            )
+            for change in self.groups
+            for party in change.begins
+            if party not in known
+        }
+        problems |= {
+            f"successions: {s.agency}": Sentence(
+                "không nằm trong các cơ quan chấm dứt (ends)", "is not among the agencies that end"
+            )
+            for s in self.successions
+            if s.agency not in self.ends
+        }
+        if problems:
+            raise InvalidData(problems)
+        after = Directory(agencies, groups, self._succeeded(directory.successors))
+        after.check()
+        return after
+
+    def _agencies(
+        self, before: Mapping[str, Agency], problems: dict[str, Sentence]
+    ) -> dict[str, Agency]:
+        agencies = dict(before)
         for code in self.ends:
             agency = agencies.get(code)
             if agency is None or not agency.exists(self.last_day):
@@ -56,28 +85,16 @@ class Reorganisation:
                 )
             else:
                 agencies[code] = replace(agency, valid_to=self.last_day)
-        agencies |= {a.code: a for a in self.begins}
-        groups = dict(directory.groups)
-        for change in self.groups:
-            groups[change.code] = self._changed(change, groups.get(change.code), problems)
-        known = set(agencies) | {GROUP + code for code in groups}
-        for change in self.groups:
-            for party in change.begins:
-                if party not in known:
-                    problems[f"groups: @{change.code}: {party}"] = Sentence(
-                        "không có trong danh bạ", "is not in the directory"
-                    )
-        for succession in self.successions:
-            if succession.agency not in self.ends:
-                problems[f"successions: {succession.agency}"] = Sentence(
-                    "không nằm trong các cơ quan chấm dứt (ends)",
-                    "is not among the agencies that end",
+        for begun in self.begins:
+            known_as = before.get(begun.code)
+            if known_as is not None and known_as.valid_from != begun.valid_from:
+                problems[f"begins: {begun.code}"] = Sentence(
+                    f"mã đã dùng cho {known_as.name}", f"is the code of {known_as.name} already"
                 )
-        if problems:
-            raise InvalidData(problems)
-        after = Directory(agencies, groups, self._succeeded(directory.successors))
-        after.check()
-        return after
+            # Read again with a corrected name, an agency that ended since does not come back.
+            ends = begun.valid_to if known_as is None else known_as.valid_to
+            agencies[begun.code] = replace(begun, valid_to=ends)
+        return agencies
 
     def _changed(
         self, change: GroupChange, before: Group | None, problems: dict[str, Sentence]

@@ -70,6 +70,17 @@ def test_applied_twice_it_gives_the_same_directory() -> None:
     assert CHANGE.applied_to(once) == once
 
 
+def test_applied_again_with_a_corrected_name_it_changes_the_name_alone() -> None:
+    once = CHANGE.applied_to(BEFORE)
+    ended = replace(once.agencies["north"], valid_to=date(2026, 1, 1))
+    since = replace(once, agencies={**once.agencies, "north": ended})
+    corrected = replace(CHANGE, begins=(replace(CHANGE.begins[0], name="Bắc"), CHANGE.begins[1]))
+
+    again = corrected.applied_to(since)
+
+    assert again == replace(since, agencies={**since.agencies, "north": replace(ended, name="Bắc")})
+
+
 def test_the_members_of_a_group_before_the_first_on_record_are_not_known() -> None:
     with pytest.raises(GroupUnconfirmed, match="UBND cấp xã"):
         CHANGE.applied_to(BEFORE).expand("@communes", LAST)
@@ -84,6 +95,7 @@ def test_the_members_of_a_group_before_the_first_on_record_are_not_known() -> No
             "cùng mang tên “ubnd north” với north",
             'bears the name "ubnd north"',
         ),
+        ({"begins": (agency("home", NEW),)}, "mã đã dùng cho UBND home", "is the code of"),
         (
             {"successions": (Succession("hill", "hill", NEW),)},
             "nơi tiếp nhận hill không tồn tại ngày 01/07/2025",

@@ -476,6 +476,18 @@ def test_without_a_successor_in_the_directory_the_default_is_refused(plan_51: En
     assert isinstance(of(result, 19, "h-ba-to").refusal, TransitionRefused)
 
 
+def test_the_first_directory_loaded_again_undoes_nothing(plan_51: Engine) -> None:
+    engine = july(plan_51)
+    apply(engine)
+    before = everything(engine)
+
+    engine.agencies.load(loader.directory(loader.DIRECTORY))
+
+    assert len(engine.agencies.read().expand("@ubnd-cap-xa", JULY)) == 96
+    assert engine.reorganisation.preview(CHANGE).groups == ()
+    assert everything(engine)["agency"] == before["agency"]
+
+
 def test_loading_an_agency_that_takes_a_name_in_use_is_refused(plan_51: Engine) -> None:
     directory = plan_51.agencies.read()
     other = replace(directory.agencies["so-y-te"], code="so-khac")
