@@ -324,6 +324,7 @@ def directory_reorganise(
     """Sắp xếp cơ quan, chuyển giao việc đang mở; xem trước nếu không có --apply (reorganise)."""
     from definitions import loader
     from engine.service.export import reorganised_json
+    from engine.service.reorganisation import OUTCOMES
 
     if apply and actor is None:
         raise typer.BadParameter("--apply cần --actor LOGIN (--apply needs --actor LOGIN)")
@@ -336,6 +337,7 @@ def directory_reorganise(
         else:
             result = engine.reorganisation.preview(reorganisation, chosen)
     data = reorganised_json(result)
+    language = _State.language or Settings().language
     if as_json:
         _print(data)
     else:
@@ -361,7 +363,7 @@ def directory_reorganise(
                     h.left.due_on,
                     h.left.state,
                     ", ".join(h.successors or h.proposed),
-                    h.outcome if h.refusal is None else h.refusal.sentence.vi,
+                    (h.refusal.sentence if h.refusal else OUTCOMES[h.outcome]).into(language),
                 )
                 for h in result.handovers
             ],

@@ -6,7 +6,7 @@ from datetime import date
 from itertools import combinations
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 
 from definitions import files
 from definitions.files import Broken
@@ -330,13 +330,21 @@ class ReorganisationFile(File):
         return self
 
 
+# Told apart before they are read, so that what is wrong is said once.
+Successors = Annotated[
+    Annotated[list[Party], Field(min_length=1), Tag("list")]
+    | Annotated[Literal["default"], Tag("text")],
+    Discriminator(lambda value: "text" if isinstance(value, str) else "list"),
+]
+
+
 class ChoiceRow(Part):
     """Who takes a task over from the agencies that end, or one of them; decided by a person."""
 
     plan: Text
     task: int = Field(ge=1)
     agency: Code | None = None
-    successors: Annotated[list[Party], Field(min_length=1)] | Literal["default"] | None = None
+    successors: Successors | None = None
     nobody: Literal[True] | None = None
     reason: Text
     decided_by: Login

@@ -46,6 +46,19 @@ if TYPE_CHECKING:
 TRANSFER, WITHDRAW = "transfer", "withdraw"
 """The transitions of a definition that hand work over, and that end it."""
 
+OUTCOMES = {
+    "waiting": Sentence("cần chọn nơi tiếp nhận", "needs a choice"),
+    "refused": Sentence("bị từ chối", "refused"),
+    "transfer": Sentence("sẽ chuyển giao", "to be transferred"),
+    "transferred": Sentence("đã chuyển giao", "transferred"),
+    "withdraw": Sentence("sẽ thu hồi", "to be withdrawn"),
+    "withdrawn": Sentence("đã thu hồi", "withdrawn"),
+    "continue": Sentence("sẽ tiếp tục ở nơi tiếp nhận", "to go on with the successor"),
+    "continued": Sentence("tiếp tục ở nơi tiếp nhận", "goes on with the successor"),
+    "ends": Sentence("chấm dứt", "ends"),
+}
+"""What may become of an assignment that is left behind, for a person."""
+
 _KEEPERS = frozenset({"clerk", "admin", "coordinator", "vice_chair", "chair"})
 """Who may change the directory; each transition asks for rights of its own."""
 
@@ -90,7 +103,7 @@ class Handover:
 
     @property
     def outcome(self) -> str:
-        """Return what became of it, or in a preview what would: one stable word."""
+        """Return what became of it, or in a preview what would: a word of `OUTCOMES`."""
         if self.choice is None:
             return "waiting"
         if self.refusal is not None:

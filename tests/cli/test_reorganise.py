@@ -35,6 +35,7 @@ def test_what_is_previewed_is_applied_once_and_the_rest_waits(cli: Cli, tmp_path
     first = cli.data(*chosen, "--apply", "--actor", "dp.skhcn")
     leader = cli.data(*chosen, "--apply", "--actor", "pct.ubnd-tinh")
     again = cli.run(*chosen, "--apply", "--actor", "pct.ubnd-tinh")
+    english = cli.run("--lang", "en", *chosen)
 
     assert (bare["applied"], bare["counts"], bare["waiting"]) == (False, {"waiting": 195}, 195)
     assert len(bare["directory"]["begun"]) == 96
@@ -46,6 +47,8 @@ def test_what_is_previewed_is_applied_once_and_the_rest_waits(cli: Cli, tmp_path
     assert (leader["opened"], leader["directory"]["begun"]) == ([], [])
     assert again.returncode == 0
     assert "156 chờ chọn nơi tiếp nhận; 0 phần việc mới" in again.stderr
+    assert "cần chọn" in again.stdout
+    assert "156 wait for a choice" in english.stderr
     states = [t["assignments"] for t in cli.data("task", "list", "--plan", PLAN, *JULY)]
     assert states[16]["withdrawn"] == 13
     assert cli.data("verify")["fault"] is None

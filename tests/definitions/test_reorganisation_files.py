@@ -105,6 +105,14 @@ def test_only_what_is_confirmed_is_not_marked_and_every_mark_has_a_note() -> Non
             "choices[1].nobody: Input should be True",
         ),
         (loader.choices, CHOICES, "reason: vì, ", "", "reason: thiếu mục", "reason: Field"),
+        (
+            loader.choices,
+            CHOICES,
+            "successors: default",
+            "successors: mặc định",
+            "choices[0].successors.text: không nằm trong các giá trị được phép ('mặc định'). Sửa",
+            "choices[0].successors.text: Input should be 'default' ('mặc định'). Correct",
+        ),
         (loader.reorganisation, CHANGE, CHANGE, "", "(file): phải là", "(file): Input"),
         (loader.reorganisation, CHANGE, "[huyen]", "[]", "ends: phải có ít nhất một", "ends: List"),
         (
