@@ -314,6 +314,79 @@ def directory_load(
     )
 
 
+@directory.command("reorganise")
+def directory_reorganise(
+    file: File,
+    choices: Annotated[
+        Path | None, typer.Option(exists=True, help="Tệp chọn nơi tiếp nhận (choices)")
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Thực hiện (do it)")] = False,
+    actor: Annotated[
+        str | None, typer.Option(metavar="LOGIN", help="Ai làm (who does it).")
+    ] = None,
+    as_of: AsOf = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sắp xếp cơ quan, chuyển giao việc đang mở; xem trước nếu không có --apply (reorganise)."""
+    from definitions import loader
+    from engine.service.export import reorganised_json
+    from engine.service.reorganisation import OUTCOMES
+
+    if apply and actor is None:
+        raise typer.BadParameter("--apply cần --actor LOGIN (--apply needs --actor LOGIN)")
+    reorganisation = loader.reorganisation(file)
+    chosen = [] if choices is None else loader.choices(choices)
+    with _engine(as_of) as engine:
+        if apply and actor is not None:
+            person_id = engine.people.find(actor).id
+            result = engine.reorganisation.apply(reorganisation, chosen, person_id)
+        else:
+            result = engine.reorganisation.preview(reorganisation, chosen)
+    data = reorganised_json(result)
+    language = _State.language or Settings().language
+    if as_json:
+        _print(data)
+    else:
+        _table(
+            (
+                "mã",
+                "kế hoạch",
+                "TT",
+                "cơ quan",
+                "kỳ",
+                "hạn",
+                "trạng thái",
+                "nơi tiếp nhận",
+                "kết quả",
+            ),
+            [
+                (
+                    h.left.id,
+                    h.left.plan,
+                    h.left.task,
+                    h.left.agency,
+                    h.left.period,
+                    h.left.due_on,
+                    h.left.state,
+                    ", ".join(h.successors or h.proposed),
+                    (h.refusal.sentence if h.refusal else OUTCOMES[h.outcome]).into(language),
+                )
+                for h in result.handovers
+            ],
+        )
+    waiting, counts = len(result.waiting), data["counts"]
+    refused = counts.get("refused", 0)
+    chosen_ones = len(result.handovers) - waiting - refused
+    _say(
+        f"Cơ quan: {len(result.ended)} thay đổi, {len(result.begun)} mới. Phần việc để lại: "
+        f"{chosen_ones} {'đã' if apply else 'sẽ'} xử lý, {refused} bị từ chối, "
+        f"{waiting} chờ chọn nơi tiếp nhận; {len(result.opened)} phần việc mới",
+        f"Agencies: {len(result.ended)} changed, {len(result.begun)} new. Work left behind: "
+        f"{chosen_ones} {'settled' if apply else 'to be settled'}, {refused} refused, "
+        f"{waiting} wait for a choice; {len(result.opened)} new assignments",
+    )
+
+
 @calendar.command("load")
 def calendar_load(file: File) -> None:
     """Nạp lịch làm việc từ YAML (load a working calendar)."""

@@ -7,20 +7,25 @@ import holidays
 
 from definitions import files
 from definitions.schema import (
+    AgencyRow,
     CalendarFile,
+    ChoicesFile,
     DeadlineValue,
     DecisionsFile,
     DirectoryFile,
     PeopleFile,
     PlanFile,
+    ReorganisationFile,
 )
 from definitions.workflow import WorkflowFile
-from engine.agencies import Agency, Directory, Group, Member
+from engine.agencies import Agency, Directory, Group, Member, Succession
 from engine.deadlines import Deadline, DeadlineKind
 from engine.definition import Definition
+from engine.reorganisation import GroupChange, Reorganisation
 from engine.service.imports import PrintedPlan
 from engine.service.people import NewPerson
 from engine.service.plans import ClerkDecision
+from engine.service.reorganisation import Choice
 from engine.wording import PrintedIndicator, PrintedRow
 
 HERE = Path(__file__).parent
@@ -28,6 +33,7 @@ WORKFLOWS = sorted((HERE / "workflows").glob("*.yaml"))
 PLAN_51 = HERE / "plans" / "51-kh-ubnd.yaml"
 PLAN_51_DECISIONS = HERE / "plans" / "51-kh-ubnd.decisions.yaml"
 DIRECTORY = HERE / "directories" / "quang-ngai.yaml"
+REORGANISATION = HERE / "directories" / "quang-ngai.2025-07-01.yaml"
 PEOPLE = HERE / "directories" / "quang-ngai.people.yaml"
 CALENDAR = HERE / "calendars" / "2025-2027.yaml"
 
@@ -106,20 +112,7 @@ def directory(path: Path) -> Directory:
     """Return the agencies and groups of a file."""
     file = files.read(path, DirectoryFile)
     return Directory(
-        agencies={
-            a.code: Agency(
-                a.code,
-                a.name,
-                a.short_name,
-                a.kind,
-                a.level,
-                a.valid_from,
-                a.valid_to,
-                tuple(a.aliases),
-                a.unconfirmed,
-            )
-            for a in file.agencies
-        },
+        agencies={a.code: _agency(a) for a in file.agencies},
         groups={
             g.code: Group(
                 g.code,
@@ -131,6 +124,56 @@ def directory(path: Path) -> Directory:
             for g in file.groups
         },
     )
+
+
+def _agency(row: AgencyRow) -> Agency:
+    return Agency(
+        row.code,
+        row.name,
+        row.short_name,
+        row.kind,
+        row.level,
+        row.valid_from,
+        row.valid_to,
+        tuple(row.aliases),
+        row.unconfirmed,
+    )
+
+
+def reorganisation(path: Path) -> Reorganisation:
+    """Return the reorganisation of a file."""
+    file = files.read(path, ReorganisationFile)
+    return Reorganisation(
+        effective_on=file.effective_on,
+        basis=file.basis,
+        ends=tuple(file.ends),
+        begins=tuple(_agency(a) for a in file.begins),
+        groups=tuple(
+            GroupChange(g.code, g.name, g.confirmed, tuple(g.begins), tuple(g.ends))
+            for g in file.groups
+        ),
+        successions=tuple(
+            Succession(s.agency, successor, file.effective_on, s.unconfirmed, s.note)
+            for s in file.successions
+            for successor in s.successors
+        ),
+    )
+
+
+def choices(path: Path) -> list[Choice]:
+    """Return the choices about the open work of agencies that end."""
+    return [
+        Choice(
+            plan=row.plan,
+            task=row.task,
+            agency=row.agency,
+            successors=None if row.successors == "default" else tuple(row.successors or ()),
+            reason=row.reason,
+            decided_by=row.decided_by,
+            decided_on=row.decided_on,
+        )
+        for row in files.read(path, ChoicesFile).choices
+    ]
 
 
 def people(path: Path, password: str | None = None) -> list[NewPerson]:

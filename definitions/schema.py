@@ -6,7 +6,7 @@ from datetime import date
 from itertools import combinations
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 
 from definitions import files
 from definitions.files import Broken
@@ -268,6 +268,116 @@ def _reached(inside: Mapping[str, set[str]], start: str) -> set[str]:
             found.add(code)
             open_ones |= inside.get(code, set())
     return found
+
+
+class GroupChangeRow(Part):
+    """Members that join and leave a group; the group as it is called afterwards."""
+
+    code: Code
+    name: Text
+    confirmed: bool
+    begins: list[Party] = []
+    ends: list[Party] = []
+
+
+class SuccessionRow(Part):
+    """Who takes over from an agency that ends."""
+
+    agency: Code
+    successors: list[Party] = Field(min_length=1)
+    unconfirmed: bool = False
+    note: Text | None = None
+
+    @model_validator(mode="after")
+    def _explained(self) -> "SuccessionRow":
+        if self.unconfirmed and self.note is None:
+            raise Broken(
+                "unconfirmed: true cần note nói điều gì chưa được xác nhận",
+                "unconfirmed: true needs a note that says what is not confirmed",
+            )
+        return self
+
+
+class ReorganisationFile(File):
+    """What ends and what begins on one day."""
+
+    effective_on: date
+    basis: Text
+    ends: list[Code] = Field(min_length=1)
+    begins: list[AgencyRow] = []
+    groups: list[GroupChangeRow] = []
+    successions: list[SuccessionRow] = []
+
+    @model_validator(mode="after")
+    def _once(self) -> "ReorganisationFile":
+        twice = _twice(
+            [
+                *self.ends,
+                *(a.code for a in self.begins),
+                *(f"@{g.code}" for g in self.groups),
+                *(f"@{g.code}: {p}" for g in self.groups for p in (*g.begins, *g.ends)),
+                *(f"{s.agency} → {p}" for s in self.successions for p in s.successors),
+            ]
+        )
+        if twice:
+            raise Broken(f"bị ghi hai lần: {twice}", f"stand twice: {twice}")
+        return self
+
+    @model_validator(mode="after")
+    def _that_day(self) -> "ReorganisationFile":
+        other = ", ".join(a.code for a in self.begins if a.valid_from != self.effective_on)
+        if other:
+            raise Broken(
+                f"phải bắt đầu đúng ngày {self.effective_on:%d/%m/%Y}: {other}",
+                f"have to begin on {self.effective_on}: {other}",
+            )
+        return self
+
+
+# Told apart before they are read, so that what is wrong is said once.
+Successors = Annotated[
+    Annotated[list[Party], Field(min_length=1), Tag("list")]
+    | Annotated[Literal["default"], Tag("text")],
+    Discriminator(lambda value: "text" if isinstance(value, str) else "list"),
+]
+
+
+class ChoiceRow(Part):
+    """Who takes a task over from the agencies that end, or one of them; decided by a person."""
+
+    plan: Text
+    task: int = Field(ge=1)
+    agency: Code | None = None
+    successors: Successors | None = None
+    nobody: Literal[True] | None = None
+    reason: Text
+    decided_by: Login
+    decided_on: date
+
+    @model_validator(mode="after")
+    def _decided(self) -> "ChoiceRow":
+        if (self.successors is None) == (self.nobody is None):
+            raise Broken(
+                "chọn một trong hai: successors (nơi tiếp nhận) hoặc nobody: true (thu hồi)",
+                "choose one of the two: successors, or nobody: true (withdrawn)",
+            )
+        return self
+
+
+class ChoicesFile(File):
+    """Choices about the open work of agencies that end."""
+
+    choices: list[ChoiceRow] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _once(self) -> "ChoicesFile":
+        twice = _twice(
+            f"{c.plan}, {c.task}" + ("" if c.agency is None else f", {c.agency}")
+            for c in self.choices
+        )
+        if twice:
+            raise Broken(f"chọn hai lần cho: {twice}", f"chosen twice for: {twice}")
+        return self
 
 
 class GrantRow(Dated):

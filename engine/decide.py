@@ -210,10 +210,13 @@ def opened(  # noqa: PLR0913  the whole input of an opening, by name
     parent_id: int | None = None,
     actor: Actor = SYSTEM,
     facts: Mapping[str, Any] | None = None,
+    original_due_on: date | None = None,
+    extensions: int = 0,
 ) -> Decision:
     """Return a new assignment in the definition's initial state and its first event.
 
-    One that begins in review was asked for by `actor`, who then is an author of it.
+    One that begins in review was asked for by `actor`, who then is an author of it. One that
+    takes over from another keeps the `original_due_on` of that and how often it was extended.
     """
     state = definition.initial
     phase = definition.phase(state)
@@ -230,7 +233,8 @@ def opened(  # noqa: PLR0913  the whole input of an opening, by name
         round=1,
         head=GENESIS,
         due_on=due_on,
-        original_due_on=due_on,
+        original_due_on=original_due_on or due_on,
+        extensions=extensions,
         period=period,
         parent_id=parent_id,
         authors=actor.own | on_behalf if in_review else frozenset(),

@@ -38,6 +38,7 @@ class Counts:
 
     planned: int = 0
     reaped: int = 0
+    suppressed: int = 0
     accepted: int = 0
     retry: int = 0
     unknown: int = 0
@@ -127,6 +128,7 @@ def deliver(engine: Engine, settings: Settings, sender: Sender) -> Counts:
     if _is_time(engine, now):
         counts.planned = plan_digests(engine, settings).messages
     counts.reaped = engine.messages.reap()
+    counts.suppressed = engine.messages.suppress()
     worker = f"{socket.gethostname()}:{os.getpid()}:{random.getrandbits(32):08x}"
     while owed := engine.messages.claim(BATCH, worker):
         for delivery in owed:

@@ -7,7 +7,6 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -39,6 +38,8 @@ from engine.service.people import People
 from engine.service.periods import Periods
 from engine.service.plans import Plans
 from engine.service.reference import Reference
+from engine.service.reorganisation import Reorganisations
+from engine.service.requests import BulkResult, Fired, Request
 from engine.service.sweep import Sweeps
 from engine.store import assignments, events, migrations, people
 from engine.store.database import translate_database_errors
@@ -46,35 +47,6 @@ from engine.store.prepared import Answer, pipelined
 
 KEY_LIMIT = 200
 """Longest idempotency key, in characters."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fired:
-    """The answer to a transition: where the assignment stands after its event `version`."""
-
-    assignment_id: int
-    version: int
-    state: str
-    transition: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One transition a person asks for."""
-
-    assignment_id: int
-    data: Mapping[str, Any] | None = None
-    seen: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BulkResult:
-    """What became of one request of a bulk: fired, or why not."""
-
-    assignment_id: int
-    fired: Fired | None
-    refusal: EngineError | None
 
 
 class Engine:
@@ -102,6 +74,7 @@ class Engine:
         self.people = People(self)
         self.periods = Periods(self)
         self.plans = Plans(self)
+        self.reorganisation = Reorganisations(self)
         self.sweeps = Sweeps(self)
 
     def at(self, moment: datetime) -> "Engine":
@@ -195,40 +168,52 @@ class Engine:
         Every row is decided by itself, with its own event and hash; those refused stay as they
         are and say why, the others are written together.
         """
-        now = self.clock.now()
+        with translate_database_errors(), self.database.begin() as connection:
+            return self.fire_within(
+                connection, requests, transition, person_id, self.clock.now(), acting_for=acting_for
+            )
+
+    def fire_within(  # noqa: PLR0913  what a bulk may carry, by name
+        self,
+        connection: Connection,
+        requests: Sequence[Request],
+        transition: str,
+        person_id: int,
+        now: datetime,
+        *,
+        acting_for: int | None = None,
+    ) -> list[BulkResult]:
+        """Do what `fire_many` does as a part of the caller's transaction."""
         refusals: dict[int, EngineError] = {}
         decided: list[tuple[Assignment, Decision]] = []
-        with translate_database_errors(), self.database.begin() as connection:
-            rows = {
-                row.id: row
-                for row in assignments.lock_many(connection, [r.assignment_id for r in requests])
-            }
-            asking = people.asking(
-                connection, person_id, now, local_day(now), acting_for=acting_for
-            )
-            calendar = self.reference.calendar(connection, asking.calendar_version)
-            for request in requests:
-                before = rows.pop(request.assignment_id, None)
-                try:
-                    if before is None:
-                        raise AssignmentNotFound(request.assignment_id)
-                    decision = self._decide(
-                        connection,
-                        before,
-                        transition,
-                        asking.actor,
-                        now,
-                        calendar,
-                        data=request.data,
-                        seen=request.seen,
-                    )
-                except EngineError as refusal:
-                    refusals[request.assignment_id] = refusal
-                    continue
-                decided.append((before, decision))
-            self._write(connection, decided, None)
-            for _, decision in decided:
-                self._follow(connection, decision, asking.actor or SYSTEM, now, calendar)
+        rows = {
+            row.id: row
+            for row in assignments.lock_many(connection, [r.assignment_id for r in requests])
+        }
+        asking = people.asking(connection, person_id, now, local_day(now), acting_for=acting_for)
+        calendar = self.reference.calendar(connection, asking.calendar_version)
+        for request in requests:
+            before = rows.pop(request.assignment_id, None)
+            try:
+                if before is None:
+                    raise AssignmentNotFound(request.assignment_id)
+                decision = self._decide(
+                    connection,
+                    before,
+                    transition,
+                    asking.actor,
+                    now,
+                    calendar,
+                    data=request.data,
+                    seen=request.seen,
+                )
+            except EngineError as refusal:
+                refusals[request.assignment_id] = refusal
+                continue
+            decided.append((before, decision))
+        self._write(connection, decided, None)
+        for _, decision in decided:
+            self._follow(connection, decision, asking.actor or SYSTEM, now, calendar)
         fired = {decision.assignment.id: _answer(decision) for _, decision in decided}
         return [
             BulkResult(r.assignment_id, fired.get(r.assignment_id), refusals.get(r.assignment_id))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from engine.service.reorganisation import Handover, Reorganised
     from engine.service.sweep import SweepResult
     from engine.wording import PrintedIndicator, ReadRow
 
@@ -60,4 +62,41 @@ def sweep_json(result: SweepResult) -> dict[str, Any]:
         "new": result.rows,
         "assignments": sum(len(ids) for ids in result.fired.values()),
         "rules": rules,
+    }
+
+
+def reorganised_json(result: Reorganised) -> dict[str, Any]:
+    """Return a reorganisation: what changes in the directory, and each assignment left behind."""
+    return {
+        "applied": result.applied,
+        "directory": {
+            "ended": list(result.ended),
+            "begun": list(result.begun),
+            "groups": list(result.groups),
+            "successions": list(result.succeeded),
+        },
+        "counts": dict(Counter(h.outcome for h in result.handovers)),
+        "waiting": len(result.waiting),
+        "opened": list(result.opened),
+        "rows": [_handover_json(h) for h in result.handovers],
+    }
+
+
+def _handover_json(h: Handover) -> dict[str, Any]:
+    left = h.left
+    return {
+        "assignment_id": left.id,
+        "plan": left.plan,
+        "task": left.task,
+        "agency": left.agency,
+        "period": left.period,
+        "due_on": None if left.due_on is None else left.due_on.isoformat(),
+        "state": left.state,
+        "extension_open": left.extension_open,
+        "finished": left.finished,
+        "default_successors": list(h.proposed),
+        "successors": list(h.successors),
+        "outcome": h.outcome,
+        "refusal": None if h.refusal is None else h.refusal.sentence._asdict(),
+        "became": dict(h.became),
     }

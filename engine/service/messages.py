@@ -147,6 +147,12 @@ class Messages:
                 )
         return len(rows)
 
+    def suppress(self) -> int:
+        """Give up what is queued for people whose agencies have ended; return how many."""
+        day = local_day(self._engine.clock.now())
+        with translate_database_errors(), self._engine.database.begin() as connection:
+            return messages.suppress(connection, day)
+
     def counts(self) -> tuple[Mapping[str, int], datetime | None]:
         """Return deliveries by state, and since when the oldest queued one is due."""
         with translate_database_errors(), self._engine.database.connect() as connection:

@@ -252,6 +252,25 @@ def owe(
     return done.rowcount
 
 
+# Nobody is told in the name of an agency that has ended, also not what was planned before it did.
+_SUPPRESS = text("""
+UPDATE delivery d SET state = 'suppressed', last_code = 'ended',
+  last_text = 'the agency of the recipient has ended'
+FROM message m
+WHERE d.state = 'queued' AND m.id = d.message_id AND m.day < :day
+  AND EXISTS (SELECT FROM role_grant g JOIN agency y ON y.code = g.agency_code
+    WHERE g.person_id = m.person_id AND y.valid_to < :day)
+  AND NOT EXISTS (SELECT FROM role_grant g JOIN agency y ON y.code = g.agency_code
+    WHERE g.person_id = m.person_id AND g.valid_from <= :day
+    AND coalesce(g.valid_to, 'infinity') >= :day AND coalesce(y.valid_to, 'infinity') >= :day)
+""")
+
+
+def suppress(connection: Connection, day: date) -> int:
+    """Give up what is queued for people whose agencies have all ended; return how many."""
+    return connection.execute(_SUPPRESS, {"day": day}).rowcount
+
+
 _CLAIM = text("""
 WITH owed AS (
   SELECT id FROM delivery WHERE state = 'queued' AND next_attempt_at <= :now

@@ -186,11 +186,13 @@ def _blocks(
         return text and unicodedata.normalize("NFC", unicodedata.normalize(form, text))
 
     if not as_lines:
-        for n, row in enumerate([headings, *rows], start=1):
+        everything: list[list[str | None]] = [[*headings], *rows]
+        for n, row in enumerate(everything, start=1):
             cells = tuple(printed(cell) for cell in row)
             yield Row(cells, tuple(range(len(cells))), 1, n)
         return
-    lines = [*headings, *(cell for row in rows for cell in row if cell)]
+    cells_of = [cell for row in rows for cell in row if cell]
+    lines = [*headings, *cells_of]
     for n, line in enumerate(lines, start=1):
         yield Line(printed(line) or "", n)
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from alembic.migration import MigrationContext
 
 from engine.errors import DatabaseProblem
 from engine.settings import Settings
-from engine.store import migrations
+from engine.store import agencies, migrations
 from engine.store.database import open_database
 from engine.store.tables import metadata
 
@@ -165,3 +166,33 @@ def test_the_alembic_command_finds_scripts_and_database(
     monkeypatch.setenv("DONDOC_DATABASE_URL", settings.database_url.get_secret_value())
 
     command.check(migrations.configuration())
+
+
+def test_a_database_of_the_first_schema_keeps_its_directory(
+    empty_database: sa.Engine, empty_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert empty_settings.database_url is not None
+    monkeypatch.setenv("DONDOC_DATABASE_URL", empty_settings.database_url.get_secret_value())
+    command.upgrade(migrations.configuration(), "0001")
+    with empty_database.begin() as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO agency VALUES ('a', 'Sở Y tế', 'SYT', 'department', 'province', "
+                "'2025-03-01', NULL, '{}', false)"
+            )
+        )
+        connection.execute(sa.text("INSERT INTO agency_group VALUES ('g', 'Các sở', '{}', true)"))
+        connection.execute(
+            sa.text(
+                "INSERT INTO agency_group_member (group_code, agency_code, valid_from) "
+                "VALUES ('g', 'a', '2025-03-01')"
+            )
+        )
+
+    before = migrations.upgrade(empty_database, empty_settings)
+
+    assert before.current == "0001"
+    assert migrations.check(empty_database).is_current
+    with empty_database.connect() as connection:
+        directory = agencies.read(connection)
+    assert directory.expand("@g", date(2025, 3, 7)) == ["a"]

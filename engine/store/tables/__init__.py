@@ -15,6 +15,7 @@ from engine.store.tables.base import metadata
 agency = agencies_.agency
 agency_group = agencies_.agency_group
 agency_group_member = agencies_.agency_group_member
+agency_succession = agencies_.agency_succession
 assignment = assignments.assignment
 calendar_day = calendar.calendar_day
 calendar_version = calendar.calendar_version
@@ -45,6 +46,7 @@ __all__ = [
     "agency",
     "agency_group",
     "agency_group_member",
+    "agency_succession",
     "assignment",
     "calendar_day",
     "calendar_version",
