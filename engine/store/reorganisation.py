@@ -43,7 +43,8 @@ WHERE a.agency_code = ANY(CAST(:agencies AS text[])) AND a.parent_id IS NULL
     AND NOT EXISTS (SELECT FROM assignment later
       WHERE (later.task_id, later.agency_code) = (a.task_id, a.agency_code)
       AND later.parent_id IS NULL AND later.original_due_on > a.original_due_on)
-    AND NOT EXISTS (SELECT FROM assignment heir WHERE heir.task_id = a.task_id
+    AND NOT EXISTS (SELECT FROM assignment heir
+      WHERE heir.task_id = a.task_id AND heir.parent_id IS NULL
       AND heir.facts->:transferred_from @> to_jsonb(a.id))))
 ORDER BY a.id
 """
