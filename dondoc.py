@@ -142,7 +142,12 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     table = Table(*columns)
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
-    Console().print(table)
+    # What is piped on has no width of its own: words stay together there.
+    Console(width=None if sys.stdout.isatty() else _PIPED).print(table)
+
+
+_PIPED = 240
+"""Width of a table that goes to a file or another program, in characters."""
 
 
 @contextmanager
