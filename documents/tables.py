@@ -234,12 +234,14 @@ class _Reader:
             cells={k: row.cells[n] for n, k in enumerate(kinds) if k is not Column.OTHER},
             place=Place(self.file, row.page, row.table, row.number),
             others=[
-                (self.columns.headings[n], cell)
+                (self.columns.headings[n] if n < len(kinds) else "", cell)
                 for n, cell in enumerate(row.cells)
                 if cell and (n >= len(kinds) or kinds[n] is Column.OTHER)
             ],
             doubts=list(self.columns.doubts),
         )
+        if any(row.cells[len(kinds) :]):
+            record.doubts.append("extra_lines")
         if self.columns.place(Column.NUMBER) is None:
             mark = record_mark(record.cells.get(Column.TITLE) or "")
             if mark is not None and mark.title is not None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from documents import annex
+from documents.model import Row
 from engine.deadline_wording import IMPOSSIBLE, read_deadline
 from engine.party_wording import PartyReader
 from tests.documents import corpora
@@ -93,3 +95,15 @@ def test_plans_as_lines_lose_no_task_and_pass_no_doubt(tmp_path: Path) -> None:
 
     print(f"\ntext\n{confusion}")
     assert confusion.unforgivable == []
+
+
+def test_a_row_with_more_cells_than_headings_keeps_them_and_is_doubted() -> None:
+    rows = [
+        Row(("TT", "Nhiệm vụ", "Chủ trì", "Thời hạn"), (0, 1, 2, 3), 1, 1),
+        Row(("1", "Việc", "Sở A", "Quý I/2026", "thừa"), (0, 1, 2, 3, 4), 1, 2),
+    ]
+
+    (row,) = annex.of(rows, "x").rows
+
+    assert row.others == (("", "thừa"),)
+    assert row.doubts == ("extra_lines",)
