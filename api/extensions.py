@@ -1,4 +1,4 @@
-"""Extension requests: assignments of the small workflow that decides them."""
+"""Extension and amendment requests: assignments of the small workflows that decide them."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from api.paging import Cursor, Limit, after_day, next_by_due
 from api.schemas import Page
 
 router = APIRouter(tags=["extensions"])
-DEFINITION = "gia-han"
+EXTENSION, AMENDMENT = "gia-han", "dieu-chinh"
 
 
 @router.get("/extensions")
@@ -23,6 +23,22 @@ def list_extensions(
 ) -> Page:
     """Return extension requests; decide them by their transitions under /assignments/{id}."""
     rows = engine.lists.assignments(
-        after_day(cursor), limit, definition=DEFINITION, parent=assignment_id, state=state
+        after_day(cursor), limit, definition=EXTENSION, parent=assignment_id, state=state
+    )
+    return Page(items=[dict(row) for row in rows], next=next_by_due(rows, limit))
+
+
+@router.get("/amendments")
+def list_amendments(
+    engine: EngineOf,
+    _: PersonOf,
+    assignment_id: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+    state: Annotated[str | None, Query(max_length=60)] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Page:
+    """Return amendment requests; decide them by their transitions under /assignments/{id}."""
+    rows = engine.lists.assignments(
+        after_day(cursor), limit, definition=AMENDMENT, parent=assignment_id, state=state
     )
     return Page(items=[dict(row) for row in rows], next=next_by_due(rows, limit))

@@ -488,8 +488,11 @@ def _take_part(_: Definition, before: Assignment, case: Case) -> dict[str, Any]:
 
 
 def _extend(_: Definition, before: Assignment, case: Case) -> dict[str, Any]:
+    new = (case.data or {}).get(SUBMITTED_DUE)
+    if new is None:  # an amendment of the wording alone
+        return {}
     return {
-        "due_on": date.fromisoformat((case.data or {})[SUBMITTED_DUE]),
+        "due_on": date.fromisoformat(new),
         "extensions": before.extensions + 1,
         "paused_until": None,
     }

@@ -98,11 +98,11 @@ def before_due_date(case: Case, _: Any) -> Sentence | None:
 
 @guard()
 def no_open_extension(case: Case, _: Any) -> Sentence | None:
-    """One open extension request at a time."""
+    """One open request, for an extension or an amendment, at a time."""
     if case.assignment.extension_open:
         return Sentence(
-            "Đang có một đề nghị gia hạn chờ quyết định",
-            "an extension request is already waiting for a decision",
+            "Đang có một đề nghị gia hạn hoặc điều chỉnh chờ quyết định",
+            "a request for an extension or an amendment is already waiting for a decision",
         )
     return None
 
@@ -121,8 +121,8 @@ def reminders_running(case: Case, _: Any) -> Sentence | None:
 
 @guard()
 def later_date(case: Case, _: Any) -> Sentence | None:
-    """The new date is later than the present one and inside the working calendar."""
-    if case.data is None:
+    """A new date is later than the present one and inside the working calendar."""
+    if case.data is None or SUBMITTED_DUE not in case.data:
         return None
     new = date.fromisoformat(case.data[SUBMITTED_DUE])
     present = case.assignment.due_on

@@ -267,4 +267,4 @@ def test_every_bundled_workflow_loads_and_survives_its_body() -> None:
         assert from_body(to_body(definition), 0) == definition
         names.add(definition.ref.name)
 
-    assert names == {"assigned-task", "thuong-xuyen", "hang-nam", "gia-han"}
+    assert names == {"assigned-task", "thuong-xuyen", "hang-nam", "gia-han", "dieu-chinh"}
