@@ -26,6 +26,7 @@ from engine.settings import Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from engine.service.changes import PlanChanged
     from engine.service.imports import Imported, PrintedPlan
     from engine.wording import Place
 
@@ -82,6 +83,7 @@ AsOf = Annotated[
     typer.Option("--as-of", parser=_moment, metavar="NGÀY", help="Diễn tập ngày này (rehearse)."),
 ]
 ActorLogin = Annotated[str, typer.Option("--actor", metavar="LOGIN", help="Ai làm (who does it).")]
+Reason = Annotated[str, typer.Option(help="Lý do, số văn bản (why, the paper).")]
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
 
 
@@ -724,6 +726,99 @@ def plan_assign(
         print(f"{row.task}: {row.sentence.into(language)}")
 
 
+@plan.command("suspend")
+def plan_suspend(
+    number: str, actor: ActorLogin, reason: Reason, as_of: AsOf = None, as_json: AsJson = False
+) -> None:
+    """Tạm dừng mọi phần việc đang mở của kế hoạch (suspend a plan)."""
+    with _engine(as_of) as engine:
+        done = engine.changes.suspend(number, reason, engine.people.find(actor).id)
+    _print_changed(done, as_json=as_json)
+
+
+@plan.command("resume")
+def plan_resume(
+    number: str, actor: ActorLogin, reason: Reason, as_of: AsOf = None, as_json: AsJson = False
+) -> None:
+    """Tiếp tục kế hoạch đang tạm dừng (resume a suspended plan)."""
+    with _engine(as_of) as engine:
+        done = engine.changes.resume(number, reason, engine.people.find(actor).id)
+    _print_changed(done, as_json=as_json)
+
+
+@plan.command("withdraw")
+def plan_withdraw(
+    number: str, actor: ActorLogin, reason: Reason, as_of: AsOf = None, as_json: AsJson = False
+) -> None:
+    """Thu hồi mọi phần việc đang mở của kế hoạch (withdraw a plan)."""
+    with _engine(as_of) as engine:
+        done = engine.changes.withdraw(number, reason, engine.people.find(actor).id)
+    _print_changed(done, as_json=as_json)
+
+
+@plan.command("supersede")
+def plan_supersede(
+    file: File,
+    actor: ActorLogin,
+    apply: Annotated[bool, typer.Option("--apply", help="Thực hiện (do it)")] = False,
+    as_of: AsOf = None,
+    as_json: AsJson = False,
+) -> None:
+    """Thay thế kế hoạch theo tệp chọn; xem trước nếu không có --apply (supersede a plan)."""
+    from definitions import loader
+
+    wanted = loader.supersession(file)
+    with _engine(as_of) as engine:
+        done = engine.changes.supersede(wanted, engine.people.find(actor).id, apply=apply)
+    _print_changed(done, as_json=as_json)
+
+
+def _print_changed(done: "PlanChanged", *, as_json: bool) -> None:
+    counts = Counter(c.outcome for c in done.changed)
+    if as_json:
+        _print(
+            {
+                "plan": done.plan,
+                "applied": done.applied,
+                "counts": dict(counts),
+                "assignments": [
+                    {
+                        **asdict(c.work),
+                        "outcome": c.outcome,
+                        "refusal": None if c.refusal is None else c.refusal.sentence._asdict(),
+                        "became": list(c.became),
+                    }
+                    for c in done.changed
+                ],
+            }
+        )
+        return
+    language = _State.language or Settings().language
+    _table(
+        ("mã", "TT", "cơ quan", "kỳ", "hạn", "trạng thái", "kết quả"),
+        [
+            (
+                c.work.id,
+                c.work.task,
+                c.work.agency,
+                c.work.period,
+                c.work.due_on,
+                c.work.state,
+                c.refusal.sentence.into(language) if c.refusal else c.outcome,
+            )
+            for c in done.changed
+        ],
+    )
+    waiting, refused = counts["waiting"], counts["refused"]
+    settled = len(done.changed) - waiting - refused
+    _say(
+        f"{done.plan}: {settled} phần việc {'đã' if done.applied else 'sẽ'} xử lý, "
+        f"{refused} bị từ chối, {waiting} chờ chọn",
+        f"{done.plan}: {settled} assignments {'settled' if done.applied else 'to be settled'}, "
+        f"{refused} refused, {waiting} wait for a choice",
+    )
+
+
 @plan.command("list")
 def plan_list(as_json: AsJson = False) -> None:
     """Liệt kê kế hoạch (list plans)."""
@@ -737,14 +832,15 @@ def plan_list(as_json: AsJson = False) -> None:
                     "issued_on": p.issued_on,
                     "issuer": p.issuer,
                     "title": p.title,
+                    "status": p.status,
                 }
                 for p in found
             ]
         )
     else:
         _table(
-            ("số", "ngày", "cơ quan", "tên"),
-            [(p.number, p.issued_on, p.issuer, p.title) for p in found],
+            ("số", "ngày", "cơ quan", "tên", "tình trạng"),
+            [(p.number, p.issued_on, p.issuer, p.title, p.status) for p in found],
         )
 
 

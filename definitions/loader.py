@@ -16,12 +16,15 @@ from definitions.schema import (
     PeopleFile,
     PlanFile,
     ReorganisationFile,
+    SupersedingFile,
 )
 from definitions.workflow import WorkflowFile
 from engine.agencies import Agency, Directory, Group, Member, Succession
 from engine.deadlines import Deadline, DeadlineKind
 from engine.definition import Definition
 from engine.reorganisation import GroupChange, Reorganisation
+from engine.service.changes import Choice as PlanChoice
+from engine.service.changes import Supersession
 from engine.service.imports import PrintedPlan
 from engine.service.people import NewPerson
 from engine.service.plans import ClerkDecision
@@ -174,6 +177,27 @@ def choices(path: Path) -> list[Choice]:
         )
         for row in files.read(path, ChoicesFile).choices
     ]
+
+
+def supersession(path: Path) -> Supersession:
+    """Return which plan takes the place of which, with the choices made."""
+    file = files.read(path, SupersedingFile)
+    return Supersession(
+        file.plan,
+        file.by,
+        file.reason,
+        tuple(
+            PlanChoice(
+                task=row.task,
+                agency=row.agency,
+                into=row.transfer.task if row.transfer else row.carry,
+                agencies=tuple(row.transfer.agencies) if row.transfer else (),
+                reason=row.reason,
+                decided_by=row.decided_by,
+            )
+            for row in file.choices
+        ),
+    )
 
 
 def people(path: Path, password: str | None = None) -> list[NewPerson]:

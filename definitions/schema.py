@@ -380,6 +380,51 @@ class ChoicesFile(File):
         return self
 
 
+class TransferPart(Part):
+    """A task of the new plan, and who takes it over."""
+
+    task: int = Field(ge=1)
+    agencies: list[Party] = Field(min_length=1)
+
+
+class SupersedingRow(Part):
+    """What becomes of the open work on one task of a superseded plan; decided by a person."""
+
+    task: int = Field(ge=1)
+    agency: Code | None = None
+    close: Literal[True] | None = None
+    carry: Annotated[int, Field(ge=1)] | None = None
+    transfer: TransferPart | None = None
+    reason: Text
+    decided_by: Login
+
+    @model_validator(mode="after")
+    def _decided(self) -> "SupersedingRow":
+        if sum(part is not None for part in (self.close, self.carry, self.transfer)) != 1:
+            raise Broken(
+                "chọn một trong ba: close: true (kết thúc), carry: số nhiệm vụ mới (tiếp tục), "
+                "transfer (chuyển cơ quan khác)",
+                "choose one of three: close: true, carry: a task of the new plan, or transfer",
+            )
+        return self
+
+
+class SupersedingFile(File):
+    """A plan that takes the place of another, with a choice for each open task."""
+
+    plan: Text
+    by: Text
+    reason: Text
+    choices: list[SupersedingRow] = []
+
+    @model_validator(mode="after")
+    def _once(self) -> "SupersedingFile":
+        twice = _twice(f"{c.task}" + (f", {c.agency}" if c.agency else "") for c in self.choices)
+        if twice:
+            raise Broken(f"chọn hai lần cho: {twice}", f"chosen twice for: {twice}")
+        return self
+
+
 class GrantRow(Dated):
     """A role at an agency."""
 

@@ -29,6 +29,7 @@ from engine.errors import (
 from engine.model import SYSTEM, Actor, Assignment, Decision
 from engine.service.agencies import Agencies
 from engine.service.calendars import Calendars
+from engine.service.changes import Changes
 from engine.service.definitions import Definitions
 from engine.service.history import History
 from engine.service.imports import Imports
@@ -66,6 +67,7 @@ class Engine:
         self.reference = reference or Reference()
         self.agencies = Agencies(self)
         self.calendars = Calendars(self)
+        self.changes = Changes(self)
         self.definitions = Definitions(self)
         self.history = History(self)
         self.imports = Imports(self)

@@ -18,6 +18,7 @@ from engine.errors import (
     PersonNotFound,
     PlanNotFound,
     Sentence,
+    TransitionRefused,
     listed,
 )
 from engine.store import agencies, assignments, people, plans
@@ -129,6 +130,7 @@ class Plans:
             PlanNotFound: No plan has this number.
             NotAllowed: The person is neither clerk nor coordinator of the plan's agencies, nor
                 a leader.
+            TransitionRefused: The plan is suspended, withdrawn or superseded.
         """
         engine = self._engine
         now = engine.clock.now()
@@ -141,7 +143,9 @@ class Plans:
             calendar = engine.reference.calendar(connection)
             held = plans.assigned_pairs(connection, plan.id)
             duties: list[tuple[StoredTask, str]] = []
-            for task in _settled(connection, plan.id):
+            if plan.status != "active":
+                raise _not_active(plan)
+            for task in settled(connection, plan.id):
                 if task.skipped:
                     continue
                 if task.row.flag is not Flag.OK:
@@ -151,7 +155,7 @@ class Plans:
             wanted = [
                 (task, agency, period, due_on)
                 for task, agency in duties
-                for period, due_on in [self._due(connection, task.row, day, calendar)]
+                for period, due_on in [first_due(engine, connection, task.row, day, calendar)]
                 if (task.id, agency, period) not in held
             ]
             made = self._open(connection, wanted, actor, now, calendar)
@@ -173,7 +177,7 @@ class Plans:
             plan = found(connection, number)
             return (
                 plan,
-                [t.row for t in _settled(connection, plan.id)],
+                [t.row for t in settled(connection, plan.id)],
                 plans.decisions(connection, plan.id),
                 plans.indicators(connection, plan.id),
             )
@@ -188,19 +192,6 @@ class Plans:
             except GroupUnconfirmed as refusal:
                 result.waiting.append(Waiting(task.row.printed.number, party, refusal.sentence))
         return [(task, agency) for agency in duties]
-
-    def _due(
-        self, connection: Connection, row: ReadRow, day: date, calendar: WorkingCalendar
-    ) -> tuple[str | None, date | None]:
-        """Return (period, due date) of an assignment opened on `day`."""
-        every = row.deadline.recurrence
-        if every is None:
-            return None, row.deadline.due_on
-        recurrence = self._engine.reference.latest(connection, WORKFLOWS[every]).recurrence
-        if recurrence is None:
-            raise NotFound(Sentence("chu kỳ của quy trình", "recurrence of"), WORKFLOWS[every])
-        period = next(periods(every, day, day, recurrence.due_working_days, calendar))
-        return period.name, period.due_on
 
     def _open(
         self,
@@ -231,6 +222,39 @@ class Plans:
         ]
 
 
+def first_due(
+    engine: Engine, connection: Connection, row: ReadRow, day: date, calendar: WorkingCalendar
+) -> tuple[str | None, date | None]:
+    """Return (period, due date) of an assignment of a task opened on `day`."""
+    every = row.deadline.recurrence
+    if every is None:
+        return None, row.deadline.due_on
+    recurrence = engine.reference.latest(connection, WORKFLOWS[every]).recurrence
+    if recurrence is None:
+        raise NotFound(Sentence("chu kỳ của quy trình", "recurrence of"), WORKFLOWS[every])
+    period = next(periods(every, day, day, recurrence.due_working_days, calendar))
+    return period.name, period.due_on
+
+
+_STATUS = {
+    "suspended": Sentence("đang tạm dừng", "is suspended"),
+    "withdrawn": Sentence("đã thu hồi", "was withdrawn"),
+    "superseded": Sentence("đã được thay thế", "was superseded"),
+}
+
+
+def _not_active(plan: Plan) -> TransitionRefused:
+    status = _STATUS[plan.status]
+    return TransitionRefused(
+        [
+            Sentence(
+                f"Kế hoạch {plan.number} {status.vi} nên không giao thêm nhiệm vụ",
+                f"plan {plan.number} {status.en}: no more of its tasks are assigned",
+            )
+        ]
+    )
+
+
 def found(connection: Connection, number: str) -> Plan:
     """Return the plan of a number, or raise PlanNotFound."""
     plan = plans.find(connection, number)
@@ -258,7 +282,7 @@ def _assigner(connection: Connection, plan: Plan, person_id: int, now: datetime)
     return actor
 
 
-def _settled(connection: Connection, plan_id: int) -> list[StoredTask]:
+def settled(connection: Connection, plan_id: int) -> list[StoredTask]:
     """Return the tasks with the newest decisions in place of what they settle."""
     newest = {(d.task_number, d.field): d.value for d in plans.decisions(connection, plan_id)}
     return [_with_decisions(task, newest) for task in plans.tasks(connection, plan_id)]

@@ -6,7 +6,18 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 
 from engine.agencies import GROUP
 from engine.deadlines import Deadline, DeadlineKind
@@ -14,6 +25,7 @@ from engine.store.tables import (
     indicator,
     person,
     plan,
+    plan_change,
     plan_import,
     task,
     task_decision,
@@ -24,7 +36,7 @@ from engine.wording import Flag, Place, PrintedIndicator, PrintedRow, ReadRow
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A plan as stored."""
+    """A plan as stored; `status` is active, suspended, withdrawn or superseded."""
 
     id: int
     number: str
@@ -35,6 +47,7 @@ class Plan:
     issuer_agency: str
     monitor_agency: str
     oversight_agency: str
+    status: str = "active"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +74,7 @@ class StoredDecision:
     decided_on: date
 
 
-_PLAN = select(
+_PLAN: Select[Any] = select(
     plan.c.id,
     plan.c.number,
     plan.c.issued_on,
@@ -71,6 +84,20 @@ _PLAN = select(
     plan.c.issuer_agency,
     plan.c.monitor_agency,
     plan.c.oversight_agency,
+    func.coalesce(
+        select(
+            case(
+                (plan_change.c.what == "suspend", "suspended"),
+                (plan_change.c.what == "withdraw", "withdrawn"),
+                (plan_change.c.what == "supersede", "superseded"),
+            )
+        )
+        .where(plan_change.c.plan_id == plan.c.id)
+        .order_by(plan_change.c.id.desc())
+        .limit(1)
+        .scalar_subquery(),
+        "active",
+    ),
 )
 
 
@@ -344,7 +371,8 @@ def assigned_pairs(connection: Connection, plan_id: int) -> set[tuple[int, str, 
 def recurring_duties(connection: Connection) -> list[tuple[int, str, str, date, date | None]]:
     """Return (task, agency, recurrence, latest due date, last day of the agency) to go on with.
 
-    A duty whose latest period was withdrawn, transferred or superseded is not gone on with.
+    A duty whose latest period was withdrawn, transferred or superseded is not gone on with, nor
+    one of a plan that is.
     """
     rows = connection.execute(
         text("""
@@ -353,7 +381,9 @@ def recurring_duties(connection: Connection) -> list[tuple[int, str, str, date, 
           a.original_due_on, y.valid_to
         FROM assignment a JOIN agency y ON y.code = a.agency_code
         JOIN definition_version v ON (v.name, v.version) = (a.definition_name, a.definition_version)
-        WHERE a.period IS NOT NULL AND a.parent_id IS NULL
+        WHERE a.period IS NOT NULL AND a.parent_id IS NULL AND coalesce((
+          SELECT c.what FROM plan_change c JOIN task t ON t.plan_id = c.plan_id
+          WHERE t.id = a.task_id ORDER BY c.id DESC LIMIT 1), 'resume') = 'resume'
         ORDER BY a.task_id, a.agency_code, a.original_due_on DESC
         """)
     )

@@ -35,6 +35,7 @@ message_item = messages.message_item
 outbox = messages.outbox
 person = people.person
 plan = plans.plan
+plan_change = plans.plan_change
 plan_import = plans.plan_import
 role_grant = people.role_grant
 task = plans.task
@@ -67,6 +68,7 @@ __all__ = [
     "outbox",
     "person",
     "plan",
+    "plan_change",
     "plan_import",
     "role_grant",
     "task",

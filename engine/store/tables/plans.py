@@ -102,6 +102,22 @@ plan_import = Table(
     Index("ix_plan_import_plan_id", "plan_id"),
 )
 
+# What became of a plan as a whole; the newest row counts.
+plan_change = Table(
+    "plan_change",
+    metadata,
+    surrogate(),
+    Column("plan_id", BigInteger, ForeignKey("plan.id"), nullable=False),
+    text_column("what"),
+    Column("by_plan_id", BigInteger, ForeignKey("plan.id")),
+    text_column("reason"),
+    Column("decided_by", BigInteger, ForeignKey("person.id"), nullable=False),
+    Column("decided_at", instant, nullable=False),
+    one_of("what", ("suspend", "resume", "withdraw", "supersede")),
+    CheckConstraint("(what = 'supersede') = (by_plan_id IS NOT NULL)", name="superseded_by"),
+    Index("ix_plan_change_plan_id", "plan_id"),
+)
+
 indicator = Table(
     "indicator",
     metadata,
