@@ -15,6 +15,10 @@ def show_statistics(
     _: PersonOf,
     by: Literal["plan", "section", "agency"] = "plan",
     plan: Annotated[str | None, Query(max_length=200)] = None,
+    dates: Literal["granted", "original"] = "granted",
 ) -> list[dict[str, Any]]:
-    """Return done and open, in time and overdue; ongoing tasks are not counted."""
-    return [dict(row) for row in engine.lists.statistics(by, plan)]
+    """Return done and open, in time and overdue; ongoing tasks are not counted.
+
+    By the due dates with their extensions ("granted"), or by those first set ("original").
+    """
+    return [dict(row) for row in engine.lists.statistics(by, plan, dates)]

@@ -26,7 +26,7 @@ class PartyReader:
     """Reads cells of parties with the directory of one day; the same cell only once."""
 
     def __init__(self, directory: Directory, day: date) -> None:
-        self._directory = directory
+        self.directory = directory
         self._day = day
         self._names = _names(directory, day)
         self._known: dict[str, Parties] = {}
@@ -45,8 +45,13 @@ class PartyReader:
             self._known[text] = self._read(text)
         return self._known[text]
 
+    def has_ended(self, code: str) -> bool:
+        """Tell whether a party is an agency that ended before the day."""
+        agency = self.directory.agencies.get(code)
+        return agency is not None and agency.valid_to is not None and agency.valid_to < self._day
+
     def _read(self, text: str) -> Parties:
-        parties = _Reader(self._names, self._directory, self._day).read(text)
+        parties = _Reader(self._names, self.directory, self._day).read(text)
         if _AND_SO_ON.search(bare(text)) and "unknown_party" not in parties.reasons:
             return Parties(parties.codes, (*parties.reasons, "unknown_party"))
         return parties

@@ -70,6 +70,8 @@ class ReadRow:
     coordinating: tuple[str, ...]
     flag: Flag
     reasons: tuple[str, ...]
+    successors: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Of each named agency that ended before: who succeeded it, for the clerk to choose from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,4 +171,9 @@ def _read_row(printed: PrintedRow, parties: PartyReader, issued_on: date | None)
         coordinating=coordinating.codes,
         flag=flag,
         reasons=tuple(dict.fromkeys(found)),
+        successors=tuple(
+            (code, tuple(s.successor for s in parties.directory.successors.get(code, ())))
+            for code in (*lead.codes, *coordinating.codes)
+            if parties.has_ended(code)
+        ),
     )

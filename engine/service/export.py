@@ -32,6 +32,7 @@ def row_json(row: ReadRow) -> dict[str, Any]:
         "missing_cell": printed.missing_cell,
         "flag": row.flag.value,
         "reasons": list(row.reasons),
+        "successors": {code: list(heirs) for code, heirs in row.successors},
         "others": [{"heading": heading, "text": text} for heading, text in printed.others],
         "place": None if printed.place is None else asdict(printed.place),
     }

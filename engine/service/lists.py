@@ -79,10 +79,15 @@ class Lists:
                 connection, local_day(now), agencies, after or (date.min, 0), min(limit, PAGE_LIMIT)
             )
 
-    def statistics(self, by: str, plan: str | None = None) -> list[Mapping[str, Any]]:
-        """Return the four boxes by "plan", "section" or "agency"."""
+    def statistics(
+        self, by: str, plan: str | None = None, dates: str = "granted"
+    ) -> list[Mapping[str, Any]]:
+        """Return the four boxes by "plan", "section" or "agency".
+
+        `dates` "granted" counts by the due date with its extensions, "original" by the first one.
+        """
         with translate_database_errors(), self._engine.database.connect() as connection:
-            return work.statistics(connection, self._today(), by, plan)
+            return work.statistics(connection, self._today(), by, plan, dates)
 
     def assignment(self, assignment_id: int) -> tuple[Assignment, list[Mapping[str, Any]]]:
         """Return an assignment and its timeline.

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -211,3 +212,15 @@ def test_the_fan_out_of_the_named_rows_is_53_14_by_14_and_15_by_13() -> None:
                     named += 1
 
     assert (named, groups, districts) == (53, 196, 195)
+
+
+def test_a_name_abolished_before_the_plan_is_flagged_with_its_successor() -> None:
+    after = loader.reorganisation(loader.REORGANISATION).applied_to(DIRECTORY)
+    july = date(2025, 7, 10)
+    row = replace(plan_51().rows[4], lead_text="UBND huyện Lý Sơn", deadline_text="Quý IV/2025")
+
+    (read,) = read_rows([row], after, july, issued_on=july)
+
+    assert read.flag is Flag.REVIEW
+    assert "lead_ended_agency" in read.reasons
+    assert dict(read.successors) == {"h-ly-son": ("dk-ly-son",)}

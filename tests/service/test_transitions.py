@@ -436,3 +436,21 @@ def test_events_are_ordered_and_aware(database: sa.Engine) -> None:
 
     assert found[0].at == datetime(2025, 3, 7, 1, 0, tzinfo=UTC)
     assert len({(e.assignment_id, e.seq) for e in [*found, *rest]}) == 400
+
+
+def test_the_boxes_are_counted_by_the_date_granted_and_by_the_original(
+    database: sa.Engine,
+) -> None:
+    engine = with_plan_51(database)
+    number = assignment(engine, 5, "so-noi-vu")
+    asked = {"new_due_on": "2026-01-15", "extension_reason": "x", "work_done": "x"}
+    engine.fire(number, "request_extension", person(engine, "cv.so-noi-vu"), data=asked)
+    (child,) = engine.lists.assignments(parent=number)
+    engine.fire(int(child["id"]), "grant", person(engine, "dp.skhcn"))
+    later = engine.at(at(date(2026, 1, 10)))
+
+    def overdue(dates: str) -> int:
+        rows = later.lists.statistics("agency", "51/KH-UBND", dates)
+        return int(next(r["open_overdue"] for r in rows if r["key"] == "so-noi-vu"))
+
+    assert overdue("original") == overdue("granted") + 1

@@ -180,14 +180,18 @@ _BY = {
 
 
 def statistics(
-    connection: Connection, today: date, by: str, plan: str | None
+    connection: Connection, today: date, by: str, plan: str | None, dates: str
 ) -> list[Mapping[str, Any]]:
-    """Return the four boxes by plan, section or agency."""
+    """Return the four boxes by plan, section or agency.
+
+    `dates` "granted" counts by the due date with its extensions, "original" by the first one.
+    """
     key, label = _BY[by]
+    counted = _COUNTED if dates == "granted" else _COUNTED.replace("a.due_on", "a.original_due_on")
     sums = ", ".join(f"sum(a.{box})::int AS {box}" for box in BOXES)
     query = f"""
     WITH ratio AS MATERIALIZED ({_RATIO}), counted AS (
-      SELECT a.task_id, a.agency_code, {_COUNTED} FROM assignment a
+      SELECT a.task_id, a.agency_code, {counted} FROM assignment a
       JOIN ratio r ON (r.name, r.version) = (a.definition_name, a.definition_version)
       WHERE a.parent_id IS NULL GROUP BY 1, 2)
     SELECT {key} AS key, min({label}) AS label, {sums}
