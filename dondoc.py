@@ -1265,5 +1265,13 @@ def bench_lists(
     _print(lists.run(assignments))
 
 
+@measurement.command("imports")
+def bench_imports(rows: Annotated[int, typer.Option(min=1)] = 10_000) -> None:
+    """Thời gian và bộ nhớ đọc tệp văn phòng (reading office files)."""
+    from bench import imports
+
+    _print(imports.run(rows))
+
+
 if __name__ == "__main__":
     main()

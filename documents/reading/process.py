@@ -77,7 +77,7 @@ _TOO_SLOW = Sentence(
 
 def _environment() -> dict[str, str]:
     """Return what the worker is told of its surroundings: no settings and no secrets."""
-    kept = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT")
+    kept = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR")
     own = {name: os.environ[name] for name in kept if name in os.environ}
     return {**own, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONDONTWRITEBYTECODE": "1"}
 

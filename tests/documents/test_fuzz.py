@@ -5,7 +5,6 @@
 
 import os
 import random
-import tempfile
 import time
 import zipfile
 from collections import Counter
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
+import pytest
 
 from documents import annex
 from documents.model import FileRefused
@@ -57,11 +57,15 @@ def damaged(source: Path, target: Path, chance: random.Random) -> None:
     target.write_bytes(damage(source.read_bytes(), chance))
 
 
-def test_a_damaged_file_is_read_or_refused_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_damaged_file_is_read_or_refused_and_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     seed = random.SystemRandom().randrange(2**32)
     chance = random.Random(seed)
     sources = [write(tmp_path / f"a.{kind}", *grids()) for kind, write in WRITERS.items()]
-    before = set(Path(tempfile.gettempdir()).iterdir())
     children = set(psutil.Process().children(recursive=True))
     answers: Counter[str] = Counter()
     end = time.monotonic() + SECONDS
@@ -80,5 +84,5 @@ def test_a_damaged_file_is_read_or_refused_and_leaves_nothing_behind(tmp_path: P
 
     print(f"\nfuzzed with seed {seed}: {dict(answers)}")
     assert sum(answers.values()) > 0
-    assert set(Path(tempfile.gettempdir()).iterdir()) <= before
+    assert list(temporary.iterdir()) == []
     assert set(psutil.Process().children(recursive=True)) <= children

@@ -2,7 +2,6 @@
 
 import io
 import struct
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -334,8 +333,10 @@ def test_a_document_without_tasks_says_what_is_looked_for(tmp_path: Path) -> Non
         annex.read(path)
 
 
-def test_the_reader_can_write_nothing_and_leaves_no_file(tmp_path: Path) -> None:
-    before = set(Path(tempfile.gettempdir()).iterdir())
+def test_the_reader_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     for kind, write in WRITERS.items():
         path = write(tmp_path / f"a.{kind}", *grids())
         process.read(path)
@@ -343,4 +344,4 @@ def test_the_reader_can_write_nothing_and_leaves_no_file(tmp_path: Path) -> None
         if kind != "txt":
             refusal(path)
 
-    assert set(Path(tempfile.gettempdir()).iterdir()) <= before
+    assert list(temporary.iterdir()) == []
