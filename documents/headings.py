@@ -80,6 +80,11 @@ def read(headings: Sequence[str]) -> Columns | None:
     return Columns(tuple(headings), tuple(kinds), of_indicators=False, doubts=tuple(doubts))
 
 
+def is_known(heading: str) -> bool:
+    """Tell whether a heading says by itself what its column holds."""
+    return _kind(bare(heading)) is not Column.OTHER
+
+
 def _kind(heading: str) -> Column:
     if _NUMBER.fullmatch(heading):
         return Column.NUMBER

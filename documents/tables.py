@@ -88,7 +88,8 @@ def _head(rows: Sequence[Row], at: int) -> tuple[Columns, int] | None:
     if at + 1 < len(rows) and rows[at + 1].table == top.table and _is_second_head(rows, at):
         below = _spread(rows[at + 1])
         both = [
-            a if same(a, b) else join((a, b), " ") or "" for a, b in zip(texts, below, strict=True)
+            b if same(a, b) or headings.is_known(b) else join((a, b), " ") or ""
+            for a, b in zip(texts, below, strict=True)
         ]
         columns = headings.read(both)
         if columns is not None:
