@@ -56,6 +56,7 @@ def test_a_transition_carries_its_version_in_the_etag(client: TestClient, plan_5
         "decline",
         "acknowledge",
         "request_extension",
+        "propose_amendment",
     }
     assert taken.status_code == 200
     assert taken.headers["ETag"] == '"2"'

@@ -27,6 +27,8 @@ PLACES = (
     ("officer", "skhcn"),
 )
 DATA: dict[str, Any] = {
+    "amendment": "x",
+    "amendment_reason": "x",
     "reason": "vì",
     "milestones": ["m"],
     "executor": "A",
