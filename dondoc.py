@@ -562,8 +562,8 @@ def plan_import(
         raise InvalidData({"decisions.plan": Sentence(problem, problem)})
     with _engine() as engine:
         if apply:
-            imported = engine.imports.apply(printed)
-            recorded = 0 if decided is None else engine.plans.record_decisions(*decided)
+            imported = engine.imports.apply(printed, [] if decided is None else decided[1])
+            recorded = imported.decided
             changed = len(imported.changes)
             _say(
                 f"{printed.number}: {'đã lưu' if imported.new else f'{changed} dòng thay đổi'}, "
@@ -576,7 +576,7 @@ def plan_import(
     if as_json:
         _print(_imported_json(printed, imported, unread))
     else:
-        _print_imported(imported, unread)
+        _print_imported(printed, imported, unread)
 
 
 def _printed_plan(file: Path, annex: str | None) -> "tuple[PrintedPlan, Sequence[Place]]":
@@ -637,7 +637,9 @@ def _imported_json(
     }
 
 
-def _print_imported(imported: "Imported", unread: "Sequence[Place]") -> None:
+def _print_imported(
+    printed: "PrintedPlan", imported: "Imported", unread: "Sequence[Place]"
+) -> None:
     from engine.reasons import REPAIRS, by_repair, sentences
 
     language = _State.language or Settings().language
@@ -660,11 +662,18 @@ def _print_imported(imported: "Imported", unread: "Sequence[Place]") -> None:
         f"{len(imported.rows)} dòng (rows): {flags['ok']} hợp lệ (ok) · "
         f"{flags['review']} cần xác nhận (review) · {flags['error']} lỗi (error)"
     )
+    doubted = [i.number for i in printed.indicators if i.doubts]
+    print(
+        f"{len(printed.indicators)} dòng chỉ tiêu (indicators); mất ô, cần xem (a cell is lost): "
+        f"{', '.join(doubted) or '-'}"
+    )
     for repair, rows in by_repair(imported.rows).items():
         numbers = ", ".join(row.printed.number_text or "?" for row in rows)
         print(f"- {REPAIRS[repair].into(language)}: {len(rows)} ({numbers})")
     for change in imported.changes:
         print(f"{_CHANGES[change.what].into(language)} {change.number_text}")
+        if change.kept:
+            print(f"    {_KEPT.into(language)}")
         for name, (old, new) in change.fields.items():
             print(f"    {name}: {old} → {new}")
     for place in unread:
@@ -675,6 +684,10 @@ def _print_imported(imported: "Imported", unread: "Sequence[Place]") -> None:
         )
 
 
+_KEPT = Sentence(
+    "đã giao hoặc đã có quyết định: phần việc và quyết định giữ nguyên",
+    "assigned or decided on: assignments and decisions stay as they are",
+)
 _CHANGES = {
     "added": Sentence("thêm dòng", "row added"),
     "changed": Sentence("đổi dòng", "row changed"),

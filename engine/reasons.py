@@ -227,11 +227,16 @@ def sentences(codes: Iterable[str]) -> list[Sentence]:
 
 def settled(row: ReadRow, code: str, decided: Mapping[str, object]) -> bool:
     """Tell whether the clerk's decisions on a row, by field, settle a reason."""
-    reason = REASONS[code]
-    by = _SETTLED_BY[reason.repair]
-    if code == "missing_cell":
-        by = {"party": "lead", "deadline": "deadline"}.get(row.printed.missing_cell or "", by)
-    return by in decided or (decided.get("row") == "confirmed" and not reason.lacks)
+    by = _SETTLED_BY[_repair(row, code)]
+    return by in decided or (decided.get("row") == "confirmed" and not REASONS[code].lacks)
+
+
+def _repair(row: ReadRow, code: str) -> Repair:
+    """Return what repairs a reason: a lost cell is repaired by what it should have said."""
+    if code == "missing_cell" and row.printed.missing_cell is not None:
+        lost = row.printed.missing_cell
+        return Repair.NAME_LEAD if lost == "party" else Repair.CHOOSE_DEADLINE
+    return REASONS[code].repair
 
 
 _SETTLED_BY = {
@@ -248,6 +253,6 @@ def by_repair(rows: Sequence[ReadRow]) -> dict[Repair, list[ReadRow]]:
     groups: dict[Repair, list[ReadRow]] = defaultdict(list)
     for row in rows:
         if row.flag is not Flag.OK:
-            for repair in dict.fromkeys(REASONS[code].repair for code in row.reasons):
+            for repair in dict.fromkeys(_repair(row, code) for code in row.reasons):
                 groups[repair].append(row)
     return {repair: groups[repair] for repair in Repair if repair in groups}

@@ -45,6 +45,7 @@ _OLD = Sentence(
     "định dạng Word/Excel cũ (.doc, .xls); mở và lưu lại thành .docx hoặc .xlsx",
     "it is of the old Word or Excel format (.doc, .xls); save it as .docx or .xlsx",
 )
+_ADVICE = {".doc": _OLD, ".xls": _OLD, ".docm": _MACROS, ".xlsm": _MACROS}
 LEGACY = Sentence(
     "chữ dùng bảng mã cũ (TCVN3, VNI); chuyển sang Unicode (ví dụ bằng Unikey) rồi lưu lại",
     "its letters are of an old encoding (TCVN3, VNI); convert it to Unicode and save it again",
@@ -58,7 +59,10 @@ def check(path: Path, limits: Limits) -> str:
         FileRefused: It is empty, too large, of another kind than its name says, protected,
             damaged, or holds something that is never read.
     """
-    expected = SUFFIXES.get(path.suffix.lower())
+    suffix = path.suffix.lower()
+    expected = SUFFIXES.get(suffix)
+    if suffix in _ADVICE:
+        raise FileRefused(path.name, _ADVICE[suffix])
     if expected is None:
         known = ", ".join(SUFFIXES)
         raise FileRefused(

@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from engine.clock import local_day
 from engine.errors import InvalidData, Sentence
-from engine.service.plans import found, not_in_directory
+from engine.service.plans import found, not_in_directory, record
 from engine.store import agencies, plans
 from engine.store.database import translate_database_errors
 from engine.wording import PrintedIndicator, PrintedRow, ReadRow, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import date
+    from datetime import date, datetime
 
     from sqlalchemy import Connection
 
     from engine.agencies import Directory
     from engine.service.engine import Engine
+    from engine.service.plans import ClerkDecision
     from engine.store.plans import Plan, StoredTask
 
 
@@ -69,6 +70,8 @@ class Imported:
     rows: list[ReadRow]
     new: bool
     changes: list[RowChange]
+    decided: int = 0
+    """How many decisions of the clerk were recorded with it."""
 
 
 class Imports:
@@ -89,16 +92,18 @@ class Imports:
                 return Imported(rows, new=True, changes=[])
             return Imported(rows, new=False, changes=_compared(connection, known, rows).changes)
 
-    def apply(self, printed: PrintedPlan) -> Imported:
+    def apply(self, printed: PrintedPlan, decisions: Sequence[ClerkDecision] = ()) -> Imported:
         """Store a plan with all its rows; of a plan stored before, only what changed.
 
-        Decisions of the clerk and assignments stay as they are. The same file again stores
-        nothing.
+        Decisions of the clerk and assignments stay as they are; `decisions` are recorded with
+        it, in the same transaction. The same file again stores nothing.
 
         Raises:
             InvalidData: Something a plan needs is missing; it names an agency the directory does
                 not have; a plan of this number was issued on another day; or a row that was
                 decided on or assigned is gone. Nothing was stored.
+            NotFound, PersonNotFound: A decision names a task or a person there is not; nothing
+                was stored either.
         """
         now = self._engine.clock.now()
         _check_complete(printed)
@@ -106,30 +111,14 @@ class Imports:
             directory = agencies.read(connection)
             _check_agencies(printed, directory)
             rows = self._read(printed, directory)
-            values = {"imported_at": now, "file": printed.file, "sha256": printed.sha256}
             known = plans.find(connection, str(printed.number))
-            if known is None:
-                plan_id = plans.add(connection, _head(printed), now)
-                plans.add_tasks(connection, plan_id, rows)
-                plans.set_indicators(connection, plan_id, printed.indicators)
-                plans.add_import(connection, plan_id, values | {"changes": []})
-                return Imported(rows, new=True, changes=[])
-            if known.issued_on != printed.issued_on:
-                raise InvalidData({"issued_on": _other_day(known)})
-            compared = _compared(connection, known, rows)
-            lost = [c.number_text for c in compared.changes if c.what == "removed" and c.kept]
-            if lost:
-                raise InvalidData({"rows": _in_use(lost)})
-            plans.remove_tasks(connection, compared.gone)
-            plans.update_tasks(connection, compared.changed)
-            plans.add_tasks(connection, known.id, compared.added)
-            stored = plans.indicators(connection, known.id)
-            if [_indicator(i) for i in printed.indicators] != [dict(i) for i in stored]:
-                plans.set_indicators(connection, known.id, printed.indicators)
-            if compared.changes:
-                as_json = [asdict(change) for change in compared.changes]
-                plans.add_import(connection, known.id, values | {"changes": as_json})
-        return Imported(rows, new=False, changes=compared.changes)
+            changes = (
+                _store(connection, printed, rows, now)
+                if known is None
+                else _correct(connection, known, printed, rows, now)
+            )
+            decided = record(connection, found(connection, str(printed.number)), decisions)
+        return Imported(rows, known is None, changes, decided)
 
     def history(self, number: str) -> list[Mapping[str, Any]]:
         """Return the imports of a plan that changed something, oldest first.
@@ -143,6 +132,47 @@ class Imports:
     def _read(self, printed: PrintedPlan, directory: Directory) -> list[ReadRow]:
         day = printed.issued_on or local_day(self._engine.clock.now())
         return read_rows(printed.rows, directory, day, issued_on=printed.issued_on)
+
+
+def _store(
+    connection: Connection, printed: PrintedPlan, rows: list[ReadRow], now: datetime
+) -> list[RowChange]:
+    """Store a plan nobody had before."""
+    plan_id = plans.add(connection, _head(printed), now)
+    plans.add_tasks(connection, plan_id, rows)
+    plans.set_indicators(connection, plan_id, printed.indicators)
+    plans.add_import(connection, plan_id, _imported(printed, [], now))
+    return []
+
+
+def _correct(
+    connection: Connection, known: Plan, printed: PrintedPlan, rows: list[ReadRow], now: datetime
+) -> list[RowChange]:
+    """Store what differs from the plan that is stored; return that."""
+    if known.issued_on != printed.issued_on:
+        raise InvalidData({"issued_on": _other_day(known)})
+    compared = _compared(connection, known, rows)
+    lost = [c.number_text for c in compared.changes if c.what == "removed" and c.kept]
+    if lost:
+        raise InvalidData({"rows": _in_use(lost)})
+    plans.remove_tasks(connection, compared.gone)
+    plans.update_tasks(connection, compared.changed)
+    plans.add_tasks(connection, known.id, compared.added)
+    stored = plans.indicators(connection, known.id)
+    if [_indicator(i) for i in printed.indicators] != [dict(i) for i in stored]:
+        plans.set_indicators(connection, known.id, printed.indicators)
+    if compared.changes:
+        plans.add_import(connection, known.id, _imported(printed, compared.changes, now))
+    return compared.changes
+
+
+def _imported(printed: PrintedPlan, changes: Sequence[RowChange], now: datetime) -> dict[str, Any]:
+    return {
+        "imported_at": now,
+        "file": printed.file,
+        "sha256": printed.sha256,
+        "changes": [asdict(change) for change in changes],
+    }
 
 
 @dataclass(frozen=True)

@@ -97,28 +97,7 @@ class Plans:
             InvalidData: A party is not in the directory.
         """
         with translate_database_errors(), self._engine.database.begin() as connection:
-            plan = found(connection, number)
-            directory = agencies.read(connection)
-            ids = {t.row.printed.number: t.id for t in plans.tasks(connection, plan.id)}
-            newest = {
-                (d.task_number, d.field): d.value for d in plans.decisions(connection, plan.id)
-            }
-            new = 0
-            for d in decisions:
-                if d.task not in ids:
-                    raise NotFound(Sentence("nhiệm vụ", "task"), d.task)
-                _check_parties(d, directory)
-                value = _decision_json(d.value)
-                if newest.get((d.task, d.field)) == value:
-                    continue
-                person = people.by_login(connection, d.decided_by)
-                if person is None:
-                    raise PersonNotFound(d.decided_by)
-                plans.add_decision(
-                    connection, ids[d.task], d.field, value, d.reason, person.id, d.decided_on
-                )
-                new += 1
-        return new
+            return record(connection, found(connection, number), decisions)
 
     def assign(self, number: str, person_id: int) -> Assigned:
         """Open one assignment per lead agency for every row that may be assigned.
@@ -220,6 +199,29 @@ class Plans:
             )
             for assignment_id, (task, agency, period, due_on) in zip(ids, wanted, strict=True)
         ]
+
+
+def record(connection: Connection, plan: Plan, decisions: Sequence[ClerkDecision]) -> int:
+    """Do what `Plans.record_decisions` does as a part of the caller's transaction."""
+    directory = agencies.read(connection)
+    ids = {t.row.printed.number: t.id for t in plans.tasks(connection, plan.id)}
+    newest = {(d.task_number, d.field): d.value for d in plans.decisions(connection, plan.id)}
+    new = 0
+    for d in decisions:
+        if d.task not in ids:
+            raise NotFound(Sentence("nhiệm vụ", "task"), d.task)
+        _check_parties(d, directory)
+        value = _decision_json(d.value)
+        if newest.get((d.task, d.field)) == value:
+            continue
+        person = people.by_login(connection, d.decided_by)
+        if person is None:
+            raise PersonNotFound(d.decided_by)
+        plans.add_decision(
+            connection, ids[d.task], d.field, value, d.reason, person.id, d.decided_on
+        )
+        new += 1
+    return new
 
 
 def first_due(

@@ -199,6 +199,17 @@ def test_a_macro_file_is_refused(tmp_path: Path) -> None:
     assert "macro" in refusal(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"), [("a.doc", ".doc, .xls"), ("a.xls", ".xlsx"), ("a.xlsm", "macro")]
+)
+def test_other_formats_of_office_say_what_to_save_them_as(
+    name: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(b"x")
+
+    assert said in refusal(tmp_path / name)
+
+
 def test_a_protected_file_says_to_take_the_password_off(tmp_path: Path) -> None:
     office = tmp_path / "khoa.docx"
     office.write_bytes(

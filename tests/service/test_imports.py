@@ -174,3 +174,13 @@ def test_confirming_a_row_does_not_name_its_lead(database: sa.Engine) -> None:
     done = engine.plans.assign(PLAN, person(engine, "vanthu.skhcn"))
 
     assert 51 in {r.task for r in done.refused}
+
+
+def test_a_decision_that_cannot_be_leaves_nothing_of_the_plan(database: sa.Engine) -> None:
+    engine = a_province(database)
+    strange = ClerkDecision(12, "lead", ("so-khong-co",), "thử", "vanthu.skhcn", ISSUED)
+
+    with pytest.raises(InvalidData, match="so-khong-co"):
+        engine.imports.apply(plan_51(), [strange])
+
+    assert engine.plans.listed() == []
