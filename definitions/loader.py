@@ -126,7 +126,26 @@ def directory(path: Path) -> Directory:
             )
             for g in file.groups
         },
+        successors=_successors(file),
     )
+
+
+def _successors(file: DirectoryFile) -> dict[str, tuple[Succession, ...]]:
+    """Return who succeeded each agency, from the day after its last."""
+    last = {a.code: a.valid_to for a in file.agencies if a.valid_to is not None}
+    return {
+        row.agency: tuple(
+            Succession(
+                row.agency,
+                party,
+                last[row.agency] + timedelta(days=1),
+                unconfirmed=row.unconfirmed,
+                note=row.note,
+            )
+            for party in row.successors
+        )
+        for row in file.successions
+    }
 
 
 def _agency(row: AgencyRow) -> Agency:

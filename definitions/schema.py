@@ -209,11 +209,45 @@ class GroupRow(Part):
         return self
 
 
+class SuccessionRow(Part):
+    """Who takes over from an agency that ends."""
+
+    agency: Code
+    successors: list[Party] = Field(min_length=1)
+    unconfirmed: bool = False
+    note: Text | None = None
+
+    @model_validator(mode="after")
+    def _explained(self) -> "SuccessionRow":
+        if self.unconfirmed and self.note is None:
+            raise Broken(
+                "unconfirmed: true cần note nói điều gì chưa được xác nhận",
+                "unconfirmed: true needs a note that says what is not confirmed",
+            )
+        return self
+
+
 class DirectoryFile(File):
     """Agencies and groups of a province."""
 
     agencies: list[AgencyRow] = Field(min_length=1)
     groups: list[GroupRow] = []
+    successions: list[SuccessionRow] = []
+
+    @model_validator(mode="after")
+    def _succeeded(self) -> "DirectoryFile":
+        """Who was succeeded has ended, and whoever succeeded stands in the file."""
+        ended = {a.code for a in self.agencies if a.valid_to is not None}
+        known = {a.code for a in self.agencies} | {f"@{g.code}" for g in self.groups}
+        strange = {s.agency for s in self.successions} - ended
+        strange |= {party for s in self.successions for party in s.successors} - known
+        if strange:
+            names = ", ".join(sorted(strange))
+            raise Broken(
+                f"successions: không có trong tệp, hoặc chưa có ngày chấm dứt: {names}",
+                f"successions: not in the file, or without a last day: {names}",
+            )
+        return self
 
     @model_validator(mode="after")
     def _known(self) -> "DirectoryFile":
@@ -278,24 +312,6 @@ class GroupChangeRow(Part):
     confirmed: bool
     begins: list[Party] = []
     ends: list[Party] = []
-
-
-class SuccessionRow(Part):
-    """Who takes over from an agency that ends."""
-
-    agency: Code
-    successors: list[Party] = Field(min_length=1)
-    unconfirmed: bool = False
-    note: Text | None = None
-
-    @model_validator(mode="after")
-    def _explained(self) -> "SuccessionRow":
-        if self.unconfirmed and self.note is None:
-            raise Broken(
-                "unconfirmed: true cần note nói điều gì chưa được xác nhận",
-                "unconfirmed: true needs a note that says what is not confirmed",
-            )
-        return self
 
 
 class ReorganisationFile(File):

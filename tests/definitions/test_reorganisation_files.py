@@ -35,7 +35,8 @@ def test_ninety_six_communes_begin_of_which_fifty_six_succeed_the_thirteen_distr
     communes = AFTER.expand("@ubnd-cap-xa", JULY)
     old = AFTER.expand("@ubnd-cap-xa-quang-ngai-cu", JULY)
     kinds = Counter(AFTER.agencies[code].name.split()[1] for code in communes)
-    heirs = {s for code in AFTER.successors for s in AFTER.successors_of(code)}
+    districts = [c for c in AFTER.successors if AFTER.agencies[c].level == "district"]
+    heirs = {s for code in districts for s in AFTER.successors_of(code)}
 
     assert kinds == {"xã": 86, "phường": 9, "đặc": 1}
     assert Counter(AFTER.agencies[c].name.split()[1] for c in old) == {
@@ -43,14 +44,14 @@ def test_ninety_six_communes_begin_of_which_fifty_six_succeed_the_thirteen_distr
         "phường": 6,
         "đặc": 1,
     }
-    assert (len(communes), len(old), len(AFTER.successors)) == (96, 56, 13)
+    assert (len(communes), len(old), len(districts)) == (96, 56, 13)
     assert heirs == set(old)
 
 
 def test_every_district_of_the_directory_ends_and_the_special_zone_follows_ly_son() -> None:
     districts = {a.code for a in AFTER.agencies.values() if a.level == "district"}
 
-    assert set(AFTER.successors) == districts
+    assert {c for c in AFTER.successors if AFTER.agencies[c].level == "district"} == districts
     assert all(not AFTER.agencies[code].exists(JULY) for code in districts)
     assert AFTER.successors_of("h-ly-son") == ["dk-ly-son"]
     assert AFTER.agencies["dk-ly-son"].name == "UBND đặc khu Lý Sơn"
@@ -162,3 +163,17 @@ def test_a_file_that_cannot_be_used_is_refused_in_both_languages(
     assert vi in refusal.value.sentence.vi
     assert en in refusal.value.sentence.en
     assert "tep.yaml" in refusal.value.sentence.vi
+
+
+@pytest.mark.parametrize(
+    "succession", ["{agency: so-y-te, successors: [skhcn]}", "{agency: so-khdt, successors: [xa]}"]
+)
+def test_a_directory_names_successors_only_of_who_ended_and_who_there_are(
+    succession: str, tmp_path: Path
+) -> None:
+    text = loader.DIRECTORY.read_text(encoding="utf-8")
+    path = tmp_path / "danh-ba.yaml"
+    path.write_text(text + f"  - {succession}\n", encoding="utf-8")
+
+    with pytest.raises(DefinitionInvalid, match="successions"):
+        loader.directory(path)

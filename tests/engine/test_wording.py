@@ -145,7 +145,7 @@ def test_concerned_agencies_name_nobody() -> None:
 
 
 def test_an_unknown_name_and_an_ended_agency_wait_for_a_person() -> None:
-    unknown = PartyReader(DIRECTORY, ISSUED).read("Sở Thông tin và Truyền thông, Sở Y tế")
+    unknown = PartyReader(DIRECTORY, ISSUED).read("Sở Công chính, Sở Y tế")
     ended = PartyReader(DIRECTORY, date(2025, 7, 1)).read("UBND huyện Lý Sơn")
 
     assert (unknown.codes, unknown.reasons) == (("so-y-te",), ("unknown_party",))
@@ -219,8 +219,10 @@ def test_a_name_abolished_before_the_plan_is_flagged_with_its_successor() -> Non
     july = date(2025, 7, 10)
     row = replace(plan_51().rows[4], lead_text="UBND huyện Lý Sơn", deadline_text="Quý IV/2025")
 
-    (read,) = read_rows([row], after, july, issued_on=july)
+    old = replace(row, lead_text="Sở Kế hoạch và Đầu tư")
+    read, merged = read_rows([row, old], after, july, issued_on=july)
 
     assert read.flag is Flag.REVIEW
     assert "lead_ended_agency" in read.reasons
     assert dict(read.successors) == {"h-ly-son": ("dk-ly-son",)}
+    assert dict(merged.successors) == {"so-khdt": ("so-tai-chinh",)}
