@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 
 from engine.deadlines import Deadline, DeadlineKind, end_of_month
-from engine.folding import bare
+from engine.folding import bare, folded
 
 IMPOSSIBLE = frozenset({"impossible_date", "date_before_plan", "range_backwards"})
 """Reasons that make a row an error."""
@@ -27,7 +27,7 @@ _WORDS = (
     ("ba",),
     ("tu", "bon"),
     ("nam",),
-    ("sau",),
+    (),  # "sáu" was made a figure
     ("bay",),
     ("tam",),
     ("chin",),
@@ -98,7 +98,9 @@ def is_deadline(text: str) -> bool:
 
 def _words(text: str) -> str:
     """Return a cell for matching: no diacritics, even spacing, no full stop at the end."""
-    words = re.sub(r"\s*([/.])\s*", r"\1", bare(text)).replace("→", "-")
+    # Without its mark "sáu", six, would be "sau", after.
+    words = re.sub(r"\bsáu\b", "6", folded(text))
+    words = re.sub(r"\s*([/.])\s*", r"\1", bare(words)).replace("→", "-")
     words = re.sub(r"\s+([,;:)])", r"\1", words)
     words = re.sub(r"\b(quy|qui|q|thang|nam|ngay)(?=[\divx]+\b)", r"\1 ", words)
     words = re.sub(r"\bqui\b", "quy", words).replace("dinh ki", "dinh ky")
@@ -116,7 +118,6 @@ _EVERY = {
     "03 thang": "quarterly",
     "6 thang": "half_yearly",
     "06 thang": "half_yearly",
-    "sau thang": "half_yearly",
     "thang": "monthly",
     "1 thang": "monthly",
     "01 thang": "monthly",
@@ -329,14 +330,16 @@ _SPANS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], _Span | None]], .
         (rf"{_Y}-(?P<m>\d\d)-(?P<d>\d\d)", _day),
         (rf"(?:ngay )?(?P<d>\d{{1,2}}) thang (?P<m>\d{{1,2}})(?: nam |[/-]| ){_Y}", _day),
         (rf"(?:ngay )?(?P<d>\d{{1,2}})/(?P<m>\d{{1,2}}) nam {_Y}", _day),
-        (rf"(?:thang |th?\.? ?)(?P<m>\d{{1,2}}|{_WORD})(?:[/.-]|,? nam | ){_YY}", _month),
+        (rf"(?:thang |th?\.? ?)(?P<m>\d{{1,2}})(?:[/.-]|,? nam | ){_YY}", _month),
+        # "Tháng năm 2025" is no May: the month was left to be filled in.
+        (rf"thang (?P<m>{_WORD})(?:[/.-]|,? nam ){_YY}", _month),
         (rf"(?P<m>\d{{1,2}})[/.-]{_Y}", _month),
         (
             rf"(?:quy |q\.? ?)(?P<q>[ivx]+|\d+|mot|hai|ba|bon|tu)(?:[/.-]|,? nam | - | ){_YY}",
             _quarter,
         ),
         (rf"(?P<q>i|ii|iii|iv)[/-]{_Y}", _unnamed_quarter),
-        (rf"(?:6|sau|06) thang (?P<half>dau|cuoi) (?:cua )?(?:nam )?{_Y}", _half_year),
+        (rf"(?:6|06) thang (?P<half>dau|cuoi) (?:cua )?(?:nam )?{_Y}", _half_year),
         (rf"nua (?P<half>dau|cuoi) (?:cua )?nam {_Y}", _half_year),
         (rf"(?:9|09|chin) thang (?:dau )?(?:nam )?{_Y}", _nine_months),
         (rf"nam hoc (?P<a>20\d\d) ?- ?{_Y}", _school_year),
