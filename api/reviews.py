@@ -15,7 +15,7 @@ router = APIRouter(tags=["reviews"])
 def list_reviews(
     engine: EngineOf, person: PersonOf, cursor: Cursor = None, limit: Limit = 50
 ) -> Page:
-    """Return what waits for a decision of one's reviewing agency, the longest waiting first."""
+    """Return what waits for one's decision as a coordinator or leader, longest waiting first."""
     rows = engine.lists.reviews(person.id, after_day(cursor), limit)
     last = encode(rows[-1]["reported_on"], rows[-1]["id"]) if len(rows) == limit else None
     return Page(items=[dict(row) for row in rows], next=last)

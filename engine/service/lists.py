@@ -71,12 +71,16 @@ class Lists:
     def reviews(
         self, person_id: int, after: tuple[date, int] | None = None, limit: int = 50
     ) -> list[Mapping[str, Any]]:
-        """Return what waits for a decision of a person's reviewing agency, longest first."""
+        """Return what waits for a person's decision as a coordinator or leader, longest first."""
         now = self._engine.clock.now()
         with translate_database_errors(), self._engine.database.connect() as connection:
-            agencies = self._agencies(connection, person_id, now, {"coordinator"})
             return work.reviews(
-                connection, local_day(now), agencies, after or (date.min, 0), min(limit, PAGE_LIMIT)
+                connection,
+                local_day(now),
+                self._agencies(connection, person_id, now, {"coordinator"}),
+                self._agencies(connection, person_id, now, {"vice_chair", "chair"}),
+                after or (date.min, 0),
+                min(limit, PAGE_LIMIT),
             )
 
     def statistics(

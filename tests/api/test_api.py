@@ -251,11 +251,12 @@ def test_the_lists_answer_with_what_the_plan_says(client: TestClient, plan_51: E
     assert len(get("indicators", plan=PLAN)) == 44
     assert get("plans")[0]["number"] == PLAN
     assert len(get(f"plans/{PLAN}")["rows"]) == 65
-    assert len(get("agencies")["agencies"]) == 36
+    assert len(get("agencies")["agencies"]) == 42
     assert any(p["login"] == "cv.so-noi-vu" for p in get("people"))
     assert sum(row["open_in_time"] for row in get("statistics", by="agency")) > 0
     assert get("notifications")["items"] == []
     assert get("extensions")["items"] == []
+    assert get("amendments")["items"] == []
     assert len(get("events", limit=3)["items"]) == 3
     assert client.get(f"{API}/plans/52/KH-UBND", headers=headers).status_code == 404
 

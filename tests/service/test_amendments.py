@@ -107,3 +107,17 @@ def test_an_ongoing_task_is_amended_too(plan_51: Engine) -> None:
     plan_51.fire(int(child["id"]), "approve_amendment", person(plan_51, "pct.ubnd-tinh"))
 
     assert plan_51.lists.assignment(number)[0].facts["amendment"] == ASKED["amendment"]
+
+
+def test_a_request_waits_in_the_queue_of_whoever_has_to_decide_next(plan_51: Engine) -> None:
+    coordinator, leader = person(plan_51, "dp.skhcn"), person(plan_51, "pct.ubnd-tinh")
+
+    def queue(who: int) -> set[int]:
+        return {int(row["id"]) for row in plan_51.lists.reviews(who)}
+
+    _, child = proposed(plan_51)
+    first = (child in queue(coordinator), child in queue(leader))
+    plan_51.fire(child, "gather", coordinator, data={"opinion": "x"})
+    then = (child in queue(coordinator), child in queue(leader))
+
+    assert (first, then) == ((True, False), (False, True))

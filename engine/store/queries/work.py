@@ -144,11 +144,24 @@ def assignments(
     return [dict(row) for row in connection.execute(text(query), values).mappings()]
 
 
+# Whose turn it is, the definition says: what a coordinator may do from a state, and what a leader
+# may approve there (a long extension, an amendment that was gathered).
+_TURNS = """
+SELECT d.name, d.version, s.state, bool_or(t->'by' ? 'coordinator') AS coordinator,
+  bool_or(t->'by' ? 'leader' AND (t->>'approves')::boolean) AS leader
+FROM definition_version d, jsonb_array_elements(d.body->'transitions') t,
+  jsonb_array_elements_text(t->'sources') s(state)
+GROUP BY 1, 2, 3
+"""
+
 _REVIEWS = f"""
+WITH turns AS MATERIALIZED ({_TURNS})
 {_ASSIGNMENTS}
+JOIN turns u ON (u.name, u.version, u.state) = (a.definition_name, a.definition_version, a.state)
 WHERE a.phase = 'review'
-  AND CASE WHEN a.agency_code = p.monitor_agency THEN p.oversight_agency
+  AND (u.coordinator AND CASE WHEN a.agency_code = p.monitor_agency THEN p.oversight_agency
       ELSE p.monitor_agency END = ANY(CAST(:reviewers AS text[]))
+    OR u.leader AND p.issuer_agency = ANY(CAST(:led AS text[])))
   AND (a.reported_on, a.id) > (:after_day, :after_id)
 ORDER BY a.reported_on, a.id LIMIT :limit
 """
@@ -158,13 +171,18 @@ def reviews(
     connection: Connection,
     today: date,
     reviewers: Sequence[str],
+    led: Sequence[str],
     after: tuple[date, int],
     limit: int,
 ) -> list[Mapping[str, Any]]:
-    """Return what waits for the reviewing agencies, the longest waiting first."""
+    """Return what waits for the reviewing agencies or for leaders, the longest waiting first.
+
+    `led` are the issuing committees whose plans a leader decides on.
+    """
     values = {
         "today": today,
         "reviewers": list(reviewers),
+        "led": list(led),
         "after_day": after[0],
         "after_id": after[1],
         "limit": limit,
