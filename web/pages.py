@@ -1,7 +1,7 @@
 """The pages, and the one handler behind every button."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Cookie, Depends, Path, Request
@@ -12,10 +12,11 @@ from engine.clock import local_day
 from engine.deadlines import TimeStatus, time_status
 from engine.definition import Definition, Field, FieldType
 from engine.errors import EngineError
+from engine.model import Assignment
 from engine.service.engine import Engine
 from engine.service.people import SignInRefused
 from engine.store.people import Person
-from web.views import page, status_of
+from web.views import page, status_of, vn_date
 
 router = APIRouter(default_response_class=Response)
 COOKIE = "dondoc_session"
@@ -206,10 +207,33 @@ def _assignment_page(  # noqa: PLR0913  what a page is made of
         status=_status(engine, assignment.due_on, assignment.reported_on, assignment.completed_on),
         timeline=timeline,
         latest=_latest(definition, timeline),
+        asked=_asked(engine, assignment, definition),
         problem=None if refusal is None else refusal.sentence.vi,
         tried=tried,
         typed=typed or {},
     )
+
+
+def _asked(engine: Engine, assignment: Assignment, definition: Definition) -> list[tuple[str, str]]:
+    """Return what a request asks for, as (label, value) in the order it was entered."""
+    if assignment.parent_id is None:
+        return []
+    facts = assignment.facts
+    parent, _ = engine.lists.assignment(assignment.parent_id)
+    above = engine.definitions.show(parent.definition.name, parent.definition.version)
+    asked = [
+        (field.label.vi, _shown(field.type, facts[field.name]))
+        for transition in above.transitions.values()
+        if transition.opens == definition.ref.name
+        for field in transition.fields
+        if field.name in facts
+    ]
+    due = facts.get("current_due_on")
+    return asked if due is None else [*asked, ("Thời hạn hiện nay", _shown(FieldType.DATE, due))]
+
+
+def _shown(kind: FieldType, value: Any) -> str:
+    return vn_date(date.fromisoformat(value)) if kind is FieldType.DATE else str(value)
 
 
 def _latest(definition: Definition, timeline: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

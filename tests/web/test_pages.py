@@ -151,3 +151,33 @@ def test_errors_say_what_to_do(browser: TestClient) -> None:
     assert "Không tìm thấy phần việc 999999" in nothing.text
     assert "Không tìm thấy trang" in nowhere.text
     assert api.headers["content-type"] == "application/problem+json"
+
+
+def test_an_amendment_goes_from_the_officer_to_the_leader_by_clicking_alone(
+    browser: TestClient, plan_51: Engine
+) -> None:
+    number = assignment(plan_51, 5, "so-noi-vu")
+
+    def click(login: str, where: int, action: str, **fields: str) -> str:
+        signed_in(browser, login)
+        shown = browser.get(f"/assignments/{where}").text
+        version = re.findall(r'name="version" value="(\d+)"', shown)[0]
+        form = {"version": version, **fields}
+        answer = browser.post(f"/assignments/{where}/{action}", data=form, headers=OWN)
+        assert answer.status_code == 200
+        return shown
+
+    asked = {"amendment": "Gộp với nhiệm vụ 7", "amendment_reason": "Trùng nội dung"}
+    click("cv.so-noi-vu", number, "propose_amendment", new_due_on="2026-03-31", **asked)
+    (child,) = (int(row["id"]) for row in plan_51.lists.assignments(parent=number))
+    for_monitor = click("dp.skhcn", child, "gather", opinion="Đồng ý")
+    queue = signed_in(browser, "pct.ubnd-tinh").get("/").text
+    for_leader = click("pct.ubnd-tinh", child, "approve_amendment")
+
+    for page in (for_monitor, for_leader):
+        assert "Gộp với nhiệm vụ 7" in page
+        assert "31/03/2026" in page
+        assert "31/12/2025" in page
+    assert f'href="/assignments/{child}"' in queue
+    assert "Đề nghị điều chỉnh" in queue
+    assert "31/03/2026" in browser.get(f"/assignments/{number}").text
