@@ -973,6 +973,7 @@ def assignment_show(assignment_id: int, as_of: AsOf = None, as_json: AsJson = Fa
     """Xem một phần việc và lịch sử (an assignment and its timeline)."""
     with _engine(as_of) as engine:
         found, timeline = engine.lists.assignment(assignment_id)
+        requests = engine.lists.assignments(parent=assignment_id)
         definition_ = engine.definitions.show(found.definition.name, found.definition.version)
     if as_json:
         _print(
@@ -991,6 +992,10 @@ def assignment_show(assignment_id: int, as_of: AsOf = None, as_json: AsJson = Fa
                 "completed_on": found.completed_on,
                 "paused_until": found.paused_until,
                 "facts": found.facts,
+                "requests": [
+                    {"id": r["id"], "definition": r["definition"], "state": r["state"]}
+                    for r in requests
+                ],
                 "timeline": [dict(row) for row in timeline],
             }
         )
@@ -1004,6 +1009,8 @@ def assignment_show(assignment_id: int, as_of: AsOf = None, as_json: AsJson = Fa
             for e in timeline
         ],
     )
+    for request in requests:
+        print(f"{request['definition']} {request['id']}: {request['state']}")
 
 
 @assignment.command("do")

@@ -111,7 +111,19 @@ class _Reader:
         line = self.lines[self.at]
         if not line.text.strip():
             return self._is_over()
-        return _AFTER.match(bare(line.text)) is not None or _head(self.lines, self.at) is not None
+        if _AFTER.match(bare(line.text)) is not None:
+            return not self._next_below()
+        return _head(self.lines, self.at) is not None
+
+    def _next_below(self) -> bool:
+        """Tell whether the next record still comes: then this was the text of a cell."""
+        below = self.lines[self.at + 1 : self.at + _MOST_HEADINGS]
+        marks = (record_mark(line.text) for line in below)
+        return any(
+            m is not None and m.dotted == self._dotted and follows(m.levels, self._levels)
+            for m in marks
+            if m is not None and m.levels and self._levels
+        )
 
     def _close(self) -> None:
         """Put the lines gathered so far into the record they belong to."""

@@ -153,6 +153,7 @@ def test_an_assignment_is_moved_from_the_command_line(cli: Cli, tmp_path: Path) 
 
     assert (done["state"], done["version"]) == ("declined", 2)
     assert [e["transition"] for e in shown["timeline"]] == ["open", "decline"]
+    assert shown["requests"] == []
     assert shown["facts"]["reason"] == "Không thuộc thẩm quyền"
 
 
@@ -258,3 +259,17 @@ def test_nobody_of_so_khcn_approves_from_the_command_line(cli: Cli) -> None:
 
     assert done.returncode == 1
     assert "Chỉ cơ quan thẩm định" in done.stderr
+
+
+def test_a_request_stands_with_the_assignment_it_is_about(cli: Cli, tmp_path: Path) -> None:
+    (row,) = [
+        r for t in cli.data("task", "show", "5", "--plan", PLAN) for r in t["assignments_list"]
+    ]
+    asked = tmp_path / "asked.json"
+    asked.write_text('{"amendment": "x", "amendment_reason": "y"}', encoding="utf-8")
+    do = ("assignment", "do", str(row["id"]), "propose_amendment", "--actor", "cv.so-noi-vu")
+    cli.ok(*do, "--data", str(asked), "--as-of", "2025-03-10")
+
+    (request,) = cli.data("assignment", "show", str(row["id"]))["requests"]
+
+    assert (request["definition"], request["state"]) == ("dieu-chinh", "proposed")

@@ -246,3 +246,17 @@ def test_a_file_of_lines_and_a_table_of_indicators_are_both_read() -> None:
 
     assert [i.target for i in found.indicators] == ["≥ 80"]
     assert [r.lead_text for r in found.rows] == ["Sở A"]
+
+
+def test_a_cell_that_reads_like_the_end_of_an_annex_loses_no_row() -> None:
+    heads = ["TT", "Nhiệm vụ", "Cơ quan chủ trì", "Ghi chú", "Thời gian hoàn thành"]
+    first = ["1.", "Một", "Sở Nội vụ", "Phụ lục kèm theo", "Quý IV/2025"]
+    second = ["2.", "Hai", "Sở Nội vụ", "Nơi nhận: các sở", "Quý IV/2025"]
+    texts = [*heads, *first, *second, "Nơi nhận:", "- Như trên", "- Lưu: VT"]
+
+    rows = annex.of([Line(t, n) for n, t in enumerate(texts, start=1)], "x").rows
+
+    assert [row.others for row in rows[:1]] == [(("Ghi chú", "Phụ lục kèm theo"),)]
+    assert [row.number_text for row in rows] == ["1.", "2."]
+    assert rows[1].deadline_text is None  # "Nơi nhận" ends the last row: what is left waits
+    assert rows[1].missing_cell is not None
