@@ -199,11 +199,8 @@ class _Reader:
             text = row.cells[filled[0]] or ""
             wide = row.spans.count(filled[0]) * 2 > len(row.spans) or len(filled) > 1
             mark = section_mark(text)
-            if mark is not None and mark.title is not None and (wide or mark.dotted):
+            if mark is not None and mark.title and (wide or mark.dotted or filled[0] != title):
                 return Section(mark.text, mark.title)
-            alone = mark is not None and mark.title is not None and filled[0] != title
-            if alone and mark is not None:
-                return Section(mark.text, mark.title or "")
             heads = (wide or text.isupper()) and record_mark(text) is None
             return Section("", text) if heads else None
         if number is None or set(filled) - {number} not in ({title}, {_owner(row, title)}):
