@@ -49,15 +49,18 @@ class _Item:
 
 
 def read(lines: Sequence[Line], file: str) -> list[Record]:
-    """Return the items that say who does them or until when, and those counted between them."""
+    """Return the items that say who does them or until when, and those counted on after one.
+
+    What stands in the row of tasks and says nothing of who is not dropped: a person has to look.
+    """
     items = _items(lines)
-    labelled = [bool(_duties(item.text)) for item in items]
+    depths: dict[Section, set[int]] = {}
     records = []
-    for n, item in enumerate(items):
-        if labelled[n]:
-            records.append(_record(item, file))
-        elif _is_between(items, labelled, n):
-            # It stands in the row of tasks and says nothing of who: a person has to look.
+    for item in items:
+        known = depths.setdefault(item.section, set())
+        if _duties(item.text):
+            known.add(len(item.levels))
+        if len(item.levels) in known:
             records.append(_record(item, file))
     return records
 
@@ -83,21 +86,6 @@ def _duties(text: str) -> list[re.Match[str]]:
     """Return the labels of an item that make it a task."""
     found = list(_LABEL.finditer(text))
     return found if any(_kind(m) is not Column.OTHER for m in found) else []
-
-
-def _is_between(items: Sequence[_Item], labelled: Sequence[bool], n: int) -> bool:
-    """Tell whether an item is counted right after one task and right before another."""
-    item = items[n]
-    before = n > 0 and labelled[n - 1] and _next(items[n - 1].levels) == item.levels
-    after = n + 1 < len(items) and labelled[n + 1] and _next(item.levels) == items[n + 1].levels
-    same = n > 0 and items[n - 1].section == item.section
-    return (
-        before and same and (after or n + 1 == len(items) or items[n + 1].section != item.section)
-    )
-
-
-def _next(levels: tuple[int, ...]) -> tuple[int, ...]:
-    return (*levels[:-1], levels[-1] + 1)
 
 
 def _kind(match: re.Match[str]) -> Column:
