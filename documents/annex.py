@@ -200,7 +200,10 @@ def _indicator(record: Record) -> PrintedIndicator:
 
 
 def _unread(blocks: Sequence[Block], read_tables: set[int], file: str) -> tuple[Place, ...]:
-    """Return where tables stand that are neither of tasks nor of indicators, nor mere layout."""
+    """Return where tables stand that are neither of tasks nor of indicators, nor mere layout.
+
+    After an annex has begun any table may be the rest of it on another page.
+    """
     firsts: dict[int, Row] = {}
     counts: dict[int, int] = {}
     for block in blocks:
@@ -210,5 +213,6 @@ def _unread(blocks: Sequence[Block], read_tables: set[int], file: str) -> tuple[
     return tuple(
         Place(file, row.page, table, row.number)
         for table, row in firsts.items()
-        if len(row.cells) > 2 and counts[table] > 2  # noqa: PLR2004  a letterhead is 2 by 2
+        if len(row.cells) > 2  # noqa: PLR2004  a letterhead is 2 by 2
+        and (counts[table] > 2 or table > min(read_tables, default=table))  # noqa: PLR2004
     )
