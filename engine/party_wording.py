@@ -276,7 +276,7 @@ class _Reader:
         if match.code.startswith(GROUP) or following not in {",", "và"}:
             return ()
         name = folded(self.directory.agencies[match.code].name)
-        return next((h for h in (("sở",),) if name.startswith(" ".join(h) + " ")), ())
+        return ("sở",) if name.startswith("sở ") else ()
 
 
 _RELATED = frozenset({("liên", "quan"), ("có", "liên", "quan")})
