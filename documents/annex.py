@@ -11,7 +11,7 @@ from documents.letterhead import Letterhead
 from documents.model import Block, FileRefused, Line, Row
 from documents.reading import process
 from documents.reading.limits import DEFAULT, Limits
-from documents.records import Record, doubt_numbers, record_mark
+from documents.records import Record, doubt_numbers, record_mark, roman
 from engine.errors import Sentence
 from engine.folding import bare
 from engine.wording import Place, PrintedIndicator, PrintedRow
@@ -107,20 +107,18 @@ def _found(blocks: Sequence[Block], file: str) -> tuple[list[Record], list[Recor
     return tasks or prose.read(text, file), indicators, read_tables
 
 
+_ANNEX = re.compile(r"\s*phu luc(?: so)?\s*(\d+|[ivx]+|[a-h])?\b(?!.*\bkem theo\b)")
+
+
 def _annex(blocks: Sequence[Block], name: str, file: str) -> Sequence[Block]:
     """Return the blocks from the heading of an annex to that of the next."""
     heads = [
         (n, match[1] or "")
         for n, block in enumerate(blocks)
-        if isinstance(block, Line)
-        and (
-            match := re.match(
-                r"\s*phu luc(?: so)?\s*([\divx]*)\b(?!.*\bkem theo\b)", bare(block.text)
-            )
-        )
+        if (match := _ANNEX.match(bare(_alone(block) or "")))
     ]
     for place, (start, found) in enumerate(heads):
-        if found == bare(name):
+        if _ordinal(found) == _ordinal(bare(name)):
             end = heads[place + 1][0] if place + 1 < len(heads) else len(blocks)
             return blocks[start:end]
     known = ", ".join(found.upper() for _, found in heads if found)
@@ -131,6 +129,13 @@ def _annex(blocks: Sequence[Block], name: str, file: str) -> Sequence[Block]:
             f"it has no annex {name}; its annexes: {known or 'none'}",
         ),
     )
+
+
+def _ordinal(mark: str) -> int | str:
+    """Return the number of an annex, however it is written: 2 of II, 2 and 02; else the mark."""
+    if mark.isascii() and mark.isdigit():
+        return int(mark)
+    return roman(mark.upper()) if re.fullmatch(r"[ivx]+", mark) else mark
 
 
 def _with_tabs(blocks: Sequence[Block]) -> list[Block]:

@@ -83,10 +83,12 @@ def test_the_same_content_in_a_table_reads_the_same_with_nothing_to_guess(
     assert all(row.place is not None and row.place.table for row in found.rows)
 
 
-def test_one_annex_may_be_chosen_and_an_unknown_one_is_said(tmp_path: Path) -> None:
-    path = WRITERS["docx"](tmp_path / "ke-hoach.docx", *grids())
+@pytest.mark.parametrize("kind", ["docx", "xlsx"])
+def test_one_annex_may_be_chosen_and_an_unknown_one_is_said(kind: str, tmp_path: Path) -> None:
+    path = WRITERS[kind](tmp_path / f"ke-hoach.{kind}", *grids())
 
-    assert annex.read(path, annex="II").rows == annex.read(path).rows
+    for name in ("II", "ii", "2", "02"):
+        assert annex.read(path, annex=name).rows == annex.read(path).rows
     with pytest.raises(FileRefused, match="its annexes: I, II"):
         annex.read(path, annex="IV")
 
