@@ -1,7 +1,7 @@
 """What is common to every layout of an annex: sections, record numbers, a record and its cells."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from documents.headings import Column
@@ -139,6 +139,3 @@ def join(texts: Iterable[str | None], by: str = "\n") -> str | None:
 def same(one: str | None, other: str | None) -> bool:
     """Tell whether two cells print the same words."""
     return bare(one or "") == bare(other or "")
-
-
-Cells = Mapping[Column, str | None]
