@@ -56,7 +56,7 @@ def of(blocks: Sequence[Block], file: str, annex: str | None = None) -> Annexes:
     blocks = _with_tabs(blocks)
     chosen = blocks if annex is None else _annex(blocks, annex, file)
     tasks, indicators, read_tables = _found(chosen, file)
-    if not indicators:  # they may stand in an annex of their own
+    if not indicators and annex is not None:  # they may stand in an annex of their own
         _, indicators, more = _found(blocks, file)
         read_tables |= more
     if not tasks:
@@ -92,18 +92,14 @@ def _found(blocks: Sequence[Block], file: str) -> tuple[list[Record], list[Recor
     indicators: list[Record] = []
     read_tables: set[int] = set()
     text = [b for b in blocks if isinstance(b, Line)]
-    in_tables = list(tables.read(blocks, file))
-    for found in in_tables:
+    in_tables = set()  # whether of indicators, of tasks, or both
+    for found in tables.read(blocks, file):
+        in_tables.add(found.columns.of_indicators)
         (indicators if found.columns.of_indicators else tasks).extend(found.records)
         read_tables |= found.tables
-    if not tasks or not indicators:
-        for listed in lines.read(text, file):
-            if listed.columns.of_indicators:
-                indicators += (
-                    [] if any(f.columns.of_indicators for f in in_tables) else listed.records
-                )
-            elif not any(not f.columns.of_indicators for f in in_tables):
-                tasks += listed.records
+    for listed in lines.read(text, file):
+        if listed.columns.of_indicators not in in_tables:
+            (indicators if listed.columns.of_indicators else tasks).extend(listed.records)
     return tasks or prose.read(text, file), indicators, read_tables
 
 

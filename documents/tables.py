@@ -18,6 +18,7 @@ from documents.records import (
     section_mark,
     sub_section_mark,
 )
+from engine.folding import folded
 from engine.wording import Place
 
 
@@ -120,17 +121,13 @@ def _belongs(rows: Sequence[Row], at: int, columns: Columns) -> bool:
     row = rows[at]
     found = _head(rows, at)
     if found is not None:  # its own headings: the same again at the top of a page, or others
-        return [*map(_fold, found[0].headings)] == [*map(_fold, columns.headings)]
+        return [*map(folded, found[0].headings)] == [*map(folded, columns.headings)]
     if row.table == rows[at - 1].table:
         return True
     # Without headings at its top a table goes on with the one before, unless they come below.
     here = [n for n in range(at, len(rows)) if rows[n].table == row.table]
     headed = any(_head(rows, n) is not None for n in here)
     return len(row.cells) == len(columns.headings) and not headed
-
-
-def _fold(text: str) -> str:
-    return " ".join(text.casefold().split())
 
 
 @dataclass

@@ -25,7 +25,7 @@ TOO_BIG = Sentence(
     "nội dung quá lớn khi giải nén; chỉ giữ phần phụ lục rồi lưu thành tệp mới",
     "it unpacks to far too much; keep the annex only and save that as a new file",
 )
-_PASSWORD = Sentence(
+PASSWORD = Sentence(
     "tệp đặt mật khẩu; bỏ mật khẩu rồi lưu lại",
     "it is protected by a password; remove the password and save it again",
 )
@@ -98,7 +98,7 @@ def _kind(name: str, file: BinaryIO, limits: Limits) -> str:
     start = file.read(1024)
     if start.startswith(_OLD_OFFICE):
         file.seek(0)
-        raise FileRefused(name, _PASSWORD if _ENCRYPTED in file.read() else _OLD)
+        raise FileRefused(name, PASSWORD if _ENCRYPTED in file.read() else _OLD)
     if start.startswith(b"PK"):
         return _archive(name, file, limits)
     return "pdf" if b"%PDF-" in start else "text"
@@ -110,7 +110,7 @@ def _archive(name: str, file: BinaryIO, limits: Limits) -> str:
             entries = archive.infolist()
             names = {entry.filename for entry in entries}
             if any(entry.flag_bits & 1 for entry in entries):
-                raise FileRefused(name, _PASSWORD)
+                raise FileRefused(name, PASSWORD)
             unpacked = sum(entry.file_size for entry in entries)
             if len(entries) > limits.archive_entries or unpacked > limits.unpacked_bytes:
                 raise FileRefused(name, TOO_BIG)

@@ -11,17 +11,13 @@ from pdfplumber.page import Page
 from pdfplumber.utils.exceptions import PdfminerException
 
 from documents.model import Block, FileRefused, Line, Row
-from documents.reading.contents import DAMAGED, LEGACY, is_legacy_font
+from documents.reading.contents import DAMAGED, LEGACY, PASSWORD, is_legacy_font
 from documents.reading.limits import Limits
 from engine.errors import Sentence
 
 _SCAN = Sentence(
     "tệp là ảnh quét, chưa có chữ; hãy tải bản .docx hoặc .xlsx",
     "it is a scan, an image without text; use the .docx or .xlsx file instead",
-)
-_PASSWORD = Sentence(
-    "tệp đặt mật khẩu; bỏ mật khẩu rồi lưu lại",
-    "it is protected by a password; remove the password and save it again",
 )
 
 
@@ -59,7 +55,7 @@ def read(path: Path, limits: Limits) -> Iterator[Block]:
                 raise FileRefused(path.name, _SCAN if pictures else DAMAGED)
     except PdfminerException as problem:
         if problem.args and isinstance(problem.args[0], PDFPasswordIncorrect | PDFEncryptionError):
-            raise FileRefused(path.name, _PASSWORD) from problem
+            raise FileRefused(path.name, PASSWORD) from problem
         raise FileRefused(path.name, DAMAGED) from problem
 
 

@@ -20,7 +20,7 @@ from engine.errors import (
     Sentence,
     TransitionRefused,
 )
-from engine.service.plans import WORKFLOWS, first_due, found, not_in_directory, settled
+from engine.service.plans import STATUS, WORKFLOWS, first_due, found, not_in_directory, settled
 from engine.service.requests import Request
 from engine.store import agencies, assignments, changes, messages, people
 from engine.store.database import translate_database_errors
@@ -376,12 +376,7 @@ def _leader(connection: Connection, plan: Plan, person_id: int, now: datetime) -
 
 
 def _wrong_status(plan: Plan) -> TransitionRefused:
-    words = {
-        "active": Sentence("đang thực hiện", "is active"),
-        "suspended": Sentence("đang tạm dừng", "is suspended"),
-        "withdrawn": Sentence("đã thu hồi", "was withdrawn"),
-        "superseded": Sentence("đã được thay thế", "was superseded"),
-    }[plan.status]
+    words = STATUS[plan.status]
     return TransitionRefused(
         [
             Sentence(

@@ -12,12 +12,12 @@ from engine.store.database import translate_database_errors
 from engine.store.queries import work
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
 
-    from engine.model import Assignment, Event
+    from engine.model import Assignment, Authority, Event
     from engine.service.engine import Engine
 
 PAGE_LIMIT = 200
@@ -59,7 +59,7 @@ class Lists:
         """Return the open assignments of the agencies a person works for, most urgent first."""
         now = self._engine.clock.now()
         with translate_database_errors(), self._engine.database.connect() as connection:
-            agencies = self._agencies(connection, person_id, now, {"officer", "head"})
+            agencies = _where(self._authorities(connection, person_id, now), {"officer", "head"})
             return work.assignments(
                 connection,
                 local_day(now),
@@ -74,11 +74,12 @@ class Lists:
         """Return what waits for a person's decision as a coordinator or leader, longest first."""
         now = self._engine.clock.now()
         with translate_database_errors(), self._engine.database.connect() as connection:
+            held = self._authorities(connection, person_id, now)
             return work.reviews(
                 connection,
                 local_day(now),
-                self._agencies(connection, person_id, now, {"coordinator"}),
-                self._agencies(connection, person_id, now, {"vice_chair", "chair"}),
+                _where(held, {"coordinator"}),
+                _where(held, {"vice_chair", "chair"}),
                 after or (date.min, 0),
                 min(limit, PAGE_LIMIT),
             )
@@ -112,15 +113,18 @@ class Lists:
         with translate_database_errors(), self._engine.database.connect() as connection:
             return events.page(connection, after, min(limit, PAGE_LIMIT))
 
-    def _agencies(
-        self, connection: Connection, person_id: int, now: datetime, roles: set[str]
-    ) -> list[str]:
+    @staticmethod
+    def _authorities(connection: Connection, person_id: int, now: datetime) -> Sequence[Authority]:
         actor = people.asking(connection, person_id, now, local_day(now)).actor
-        held = () if actor is None else actor.authorities
-        return sorted({a.agency for a in held if a.role in roles})
+        return () if actor is None else actor.authorities
 
     def _today(self) -> date:
         return local_day(self._engine.clock.now())
+
+
+def _where(held: Sequence[Authority], roles: set[str]) -> list[str]:
+    """Return the agencies at which one of these roles is held."""
+    return sorted({a.agency for a in held if a.role in roles})
 
 
 def _check_status(status: str | None, known: tuple[str, ...]) -> None:

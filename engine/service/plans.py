@@ -206,6 +206,9 @@ def record(connection: Connection, plan: Plan, decisions: Sequence[ClerkDecision
     directory = agencies.read(connection)
     ids = {t.row.printed.number: t.id for t in plans.tasks(connection, plan.id)}
     newest = {(d.task_number, d.field): d.value for d in plans.decisions(connection, plan.id)}
+    deciders = {
+        login: people.by_login(connection, login) for login in {d.decided_by for d in decisions}
+    }
     new = 0
     for d in decisions:
         if d.task not in ids:
@@ -214,7 +217,7 @@ def record(connection: Connection, plan: Plan, decisions: Sequence[ClerkDecision
         value = _decision_json(d.value)
         if newest.get((d.task, d.field)) == value:
             continue
-        person = people.by_login(connection, d.decided_by)
+        person = deciders[d.decided_by]
         if person is None:
             raise PersonNotFound(d.decided_by)
         plans.add_decision(
@@ -238,15 +241,17 @@ def first_due(
     return period.name, period.due_on
 
 
-_STATUS = {
+STATUS = {
+    "active": Sentence("đang thực hiện", "is active"),
     "suspended": Sentence("đang tạm dừng", "is suspended"),
     "withdrawn": Sentence("đã thu hồi", "was withdrawn"),
     "superseded": Sentence("đã được thay thế", "was superseded"),
 }
+"""How a plan stands, for a sentence."""
 
 
 def _not_active(plan: Plan) -> TransitionRefused:
-    status = _STATUS[plan.status]
+    status = STATUS[plan.status]
     return TransitionRefused(
         [
             Sentence(

@@ -1,6 +1,6 @@
 """Layouts an office really uses: what Word counts, merges and tracks, headings in two rows."""
 
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -121,8 +121,8 @@ def test_dates_and_numbers_of_a_sheet_are_read_as_it_shows_them(tmp_path: Path) 
     sheet = book.active
     assert sheet is not None
     sheet.append(HEADINGS)
-    sheet.append([1, "Một", "Sở Nội vụ", None, datetime(2025, 6, 30)])  # noqa: DTZ001  a cell has no zone
-    sheet.append([2.0, "Hai", "Sở Nội vụ", None, datetime(2026, 3, 1)])  # noqa: DTZ001
+    sheet.append([1, "Một", "Sở Nội vụ", None, date(2025, 6, 30)])
+    sheet.append([2.0, "Hai", "Sở Nội vụ", None, date(2026, 3, 1)])
     sheet["E2"].number_format = "dd/mm/yyyy"
     sheet["E3"].number_format = "mm/yyyy"
     hidden = book.create_sheet("Nháp")
