@@ -692,6 +692,7 @@ _CHANGES = {
     "added": Sentence("thêm dòng", "row added"),
     "changed": Sentence("đổi dòng", "row changed"),
     "removed": Sentence("bỏ dòng", "row removed"),
+    "indicators": Sentence("đổi chỉ tiêu", "indicators changed"),
 }
 
 

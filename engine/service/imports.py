@@ -47,7 +47,10 @@ class PrintedPlan:
 
 @dataclass(frozen=True, slots=True)
 class RowChange:
-    """What an import does to one row: "added", "changed" or "removed".
+    """What an import does to one row: "added", "changed" or "removed"; or "indicators".
+
+    The indicators of a plan change together: their `fields` are by horizon and number, and they
+    have no number of their own, 0.
 
     `fields` maps what changes to [old, new]. `kept` says that a clerk decided on the row or that
     it is assigned: decisions and assignments stay as they are.
@@ -90,7 +93,9 @@ class Imports:
             known = None if printed.number is None else plans.find(connection, printed.number)
             if known is None:
                 return Imported(rows, new=True, changes=[])
-            return Imported(rows, new=False, changes=_compared(connection, known, rows).changes)
+            changes = _compared(connection, known, rows).changes
+            changes += _changed_indicators(connection, known, printed)
+            return Imported(rows, new=False, changes=changes)
 
     def apply(self, printed: PrintedPlan, decisions: Sequence[ClerkDecision] = ()) -> Imported:
         """Store a plan with all its rows; of a plan stored before, only what changed.
@@ -158,12 +163,37 @@ def _correct(
     plans.remove_tasks(connection, compared.gone)
     plans.update_tasks(connection, compared.changed)
     plans.add_tasks(connection, known.id, compared.added)
-    stored = plans.indicators(connection, known.id)
-    if [_indicator(i) for i in printed.indicators] != [dict(i) for i in stored]:
+    indicators = _changed_indicators(connection, known, printed)
+    if indicators:
         plans.set_indicators(connection, known.id, printed.indicators)
-    if compared.changes:
-        plans.add_import(connection, known.id, _imported(printed, compared.changes, now))
-    return compared.changes
+    changes = [*compared.changes, *indicators]
+    if changes:
+        plans.add_import(connection, known.id, _imported(printed, changes, now))
+    return changes
+
+
+def _changed_indicators(
+    connection: Connection, plan: Plan, printed: PrintedPlan
+) -> list[RowChange]:
+    """Return what the print changes of a plan's indicators.
+
+    A file that prints none, of the tasks alone, says nothing of them.
+    """
+    if not printed.indicators:
+        return []
+    old = {(i["horizon"], i["number"]): dict(i) for i in plans.indicators(connection, plan.id)}
+    new = {(i.horizon, i.number): _indicator(i) for i in printed.indicators}
+    fields = {
+        " ".join(key): [_told(old.get(key)), _told(new.get(key))]
+        for key in dict.fromkeys([*old, *new])
+        if _told(old.get(key)) != _told(new.get(key))
+    }
+    return [RowChange(0, "", "indicators", fields)] if fields else []
+
+
+def _told(indicator: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return an indicator as printed: what its layout left in doubt is no change of the print."""
+    return None if indicator is None else {k: v for k, v in indicator.items() if k != "doubts"}
 
 
 def _imported(printed: PrintedPlan, changes: Sequence[RowChange], now: datetime) -> dict[str, Any]:

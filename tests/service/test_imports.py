@@ -184,3 +184,36 @@ def test_a_decision_that_cannot_be_leaves_nothing_of_the_plan(database: sa.Engin
         engine.imports.apply(plan_51(), [strange])
 
     assert engine.plans.listed() == []
+
+
+def test_a_file_of_the_tasks_alone_leaves_the_indicators_as_they_are(database: sa.Engine) -> None:
+    engine = a_province(database)
+    engine.imports.apply(plan_51())
+
+    again = engine.imports.apply(replace(plan_51(), indicators=()))
+
+    assert again.changes == []
+    assert len(engine.plans.show(PLAN)[3]) == 44
+
+
+def test_a_corrected_indicator_is_told_before_it_is_stored_and_recorded(
+    database: sa.Engine,
+) -> None:
+    engine = a_province(database)
+    engine.imports.apply(plan_51())
+    first, *others = plan_51().indicators
+    printed = replace(plan_51(), indicators=(replace(first, target="Mục tiêu mới"), *others))
+
+    preview = engine.imports.preview(printed)
+    engine.imports.apply(printed)
+
+    (change,) = preview.changes
+    old, new = change.fields["Đến năm 2030 1"]
+    assert (change.what, old["target"], new["target"]) == (
+        "indicators",
+        first.target,
+        "Mục tiêu mới",
+    )
+    assert engine.plans.show(PLAN)[3][0]["target"] == "Mục tiêu mới"
+    assert engine.imports.history(PLAN)[-1]["changes"][0]["what"] == "indicators"
+    assert engine.imports.apply(printed).changes == []
