@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +113,7 @@ class Imports:
         """
         now = self._engine.clock.now()
         _check_complete(printed)
+        _check_indicators(printed)
         with translate_database_errors(), self._engine.database.begin() as connection:
             directory = agencies.read(connection)
             _check_agencies(printed, directory)
@@ -333,6 +335,21 @@ def _check_complete(printed: PrintedPlan) -> None:
                     f"tệp không ghi; thêm {why.vi}", f"the file does not say; give {why.en}"
                 )
                 for name, why in missing.items()
+            }
+        )
+
+
+def _check_indicators(printed: PrintedPlan) -> None:
+    keys = Counter((i.horizon, i.number) for i in printed.indicators)
+    twice = sorted(" ".join(key).strip() or "?" for key, count in keys.items() if count > 1)
+    if twice:
+        numbers = ", ".join(twice)
+        raise InvalidData(
+            {
+                "indicators": Sentence(
+                    f"số chỉ tiêu bị trùng hoặc bỏ trống: {numbers}; đánh số lại trong tệp",
+                    f"indicators share a number, or have none: {numbers}; number them in the file",
+                )
             }
         )
 

@@ -217,3 +217,15 @@ def test_a_corrected_indicator_is_told_before_it_is_stored_and_recorded(
     assert engine.plans.show(PLAN)[3][0]["target"] == "Mục tiêu mới"
     assert engine.imports.history(PLAN)[-1]["changes"][0]["what"] == "indicators"
     assert engine.imports.apply(printed).changes == []
+
+
+def test_indicators_that_share_a_number_are_named_and_nothing_is_stored(
+    database: sa.Engine,
+) -> None:
+    engine = a_province(database)
+    first = plan_51().indicators[0]
+
+    with pytest.raises(InvalidData, match="Đến năm 2030 1"):
+        engine.imports.apply(replace(plan_51(), indicators=(first, first)))
+
+    assert engine.plans.listed() == []
