@@ -21,7 +21,7 @@ import typer
 from engine.clock import at
 from engine.errors import EngineError, InvalidData, Sentence
 from engine.service.engine import Engine
-from engine.settings import Settings
+from engine.settings import Settings, keyring
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -119,10 +119,11 @@ def _engine(as_of: datetime | None = None) -> Iterator[Engine]:
     from engine.store import migrations
     from engine.store.database import open_database
 
-    database = open_database(Settings())
+    settings = Settings()
+    database = open_database(settings)
     try:
         migrations.require_current(migrations.check(database))
-        engine = Engine(database)
+        engine = Engine(database, keyring=keyring(settings))
         yield engine if as_of is None else engine.at(as_of)
     finally:
         database.dispose()
@@ -1129,7 +1130,7 @@ def deliver(as_of: AsOf = None, as_json: AsJson = False) -> None:
 
     settings = Settings()
     with _engine(as_of) as engine:
-        done = deliver_owed(engine, settings, Sender(settings)).as_dict()
+        done = deliver_owed(engine, settings, Sender(settings))
     if as_json:
         _print(done)
     else:

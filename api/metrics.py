@@ -35,11 +35,28 @@ class _Owed:
 
     def collect(self) -> Iterator[Metric]:
         """Yield the gauges."""
-        counts, oldest = self._engine.messages.counts()
-        states = GaugeMetricFamily("dondoc_deliveries", "Deliveries", labels=["state"])
-        for state, number in counts.items():
-            states.add_metric([state], number)
+        counts, oldest = self._engine.deliveries.counts()
+        states = GaugeMetricFamily("dondoc_deliveries", "Deliveries", labels=["channel", "state"])
+        for (channel, state), number in counts.items():
+            states.add_metric([channel, state], number)
         yield states
+        parked = GaugeMetricFamily(
+            "dondoc_gateway_parked", "1: the way out waits for somebody", labels=["channel"]
+        )
+        quota = GaugeMetricFamily(
+            "dondoc_gateway_quota_left", "Messages it takes today", labels=["channel"]
+        )
+        for gateway in self._engine.gateways.listed():
+            parked.add_metric([gateway.channel], float(gateway.state != "active"))
+            if gateway.quota_left is not None:
+                quota.add_metric([gateway.channel], gateway.quota_left)
+        yield parked
+        yield quota
+        yield GaugeMetricFamily(
+            "dondoc_bounce_rate",
+            "Mails of 30 days that came back for good, 0 to 1",
+            value=self._engine.deliveries.bounce_rate(),
+        )
         waited = 0.0
         if oldest is not None:
             waited = max(0.0, (self._engine.clock.now() - oldest).total_seconds())

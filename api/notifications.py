@@ -19,6 +19,6 @@ def list_notifications(
     limit: Limit = 50,
 ) -> Page:
     """Return one's own messages with the state of each delivery, newest first."""
-    rows = engine.messages.listed(before, limit, person.id)
+    rows = engine.messages.own(person.id, before, limit)
     last = str(rows[-1]["id"]) if len(rows) == limit else None
     return Page(items=[dict(row) for row in rows], next=last)

@@ -85,7 +85,7 @@ def _fill(engine: Engine, settings: Settings) -> None:
         plan_digests(then, settings)
         sent = deliver(then, settings, sender)
         month = local_day(then.clock.now())
-        _say(f"… tháng {month:%m/%Y}: {sent.accepted} tin đã gửi")
+        _say(f"… tháng {month:%m/%Y}: {sent.get('accepted', 0)} tin đã gửi")
 
     rehearsal.replay(engine, until, end_of_month)
 

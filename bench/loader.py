@@ -20,7 +20,7 @@ from engine.clock import FixedClock, at
 from engine.decide import opened
 from engine.model import Decision
 from engine.service.engine import Engine
-from engine.settings import Settings
+from engine.settings import Settings, keyring
 from engine.store import embedded, migrations
 from engine.store.database import open_database
 
@@ -54,7 +54,7 @@ def scratch(pool_size: int = 2) -> Iterator[tuple[Engine, Settings]]:
         database = open_database(settings)
         try:
             migrations.upgrade(database, settings)
-            engine = Engine(database, FixedClock(at(OPENED)))
+            engine = Engine(database, FixedClock(at(OPENED)), keyring=keyring(settings))
             rehearsal.load_reference(engine)
             yield engine, settings
         finally:

@@ -187,6 +187,18 @@ class Definition:
         return self.states[state].phase
 
 
+def acknowledgement(definition: Definition) -> Transition | None:
+    """Return the transition that answers a reminder: it pauses them and does nothing else."""
+    return next(
+        (
+            t
+            for t in definition.transitions.values()
+            if t.effects == {Effect.PAUSE_REMINDERS} and t.target is None and t.opens is None
+        ),
+        None,
+    )
+
+
 def to_body(definition: Definition) -> dict[str, Any]:
     """Return the JSON body of a definition; the version is not part of it."""
     return {

@@ -11,6 +11,8 @@ from platformdirs import user_data_path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from engine.sealing import KeyRing
+
 
 class Settings(BaseSettings):
     """Settings of one dondoc process."""
@@ -30,6 +32,11 @@ class Settings(BaseSettings):
         default_factory=lambda: user_data_path("dondoc", appauthor=False),
         description="where the embedded server keeps its data",
     )
+    seal_keys: SecretStr | None = Field(
+        None,
+        description="id:key,id:key (32 bytes in base64; see `dondoc keys new`), the first seals; "
+        "unset: a key made at first use in the data folder. Back it up apart from the database",
+    )
     pool_size: int = Field(10, ge=1, le=200, description="database connections per process")
     lock_timeout_seconds: float = Field(5.0, gt=0, description="how long a migration waits")
     host: str = "127.0.0.1"
@@ -46,7 +53,24 @@ class Settings(BaseSettings):
     smtp_user: str | None = None
     smtp_password: SecretStr | None = None
     smtp_ca_file: Path | None = Field(None, description="CA of an internal mail relay")
+    smtp_per_minute: int = Field(600, ge=1, description="most messages a minute")
+    smtp_workers: int = Field(2, ge=1, le=20, description="connections to the mail server at once")
     mail_from: str = "dondoc@localhost"
     mail_from_name: str = "Hệ thống theo dõi nhiệm vụ"
     zalo_bot_token: SecretStr | None = Field(None, description="unset: no Zalo messages")
     zalo_bot_url: str = "https://bot-api.zaloplatforms.com"
+    zalo_per_minute: int = Field(60, ge=1, description="most messages a minute of each Zalo way")
+    zalo_titles: bool = Field(
+        default=True, description="false: Zalo texts carry the codes of tasks only, no titles"
+    )
+
+
+def keyring(settings: Settings) -> KeyRing:
+    """Return the keys that seal addresses and tokens.
+
+    Raises:
+        SealProblem: `DONDOC_SEAL_KEYS`, or the file in the data folder, is malformed.
+    """
+    if settings.seal_keys is not None:
+        return KeyRing.parse(settings.seal_keys.get_secret_value())
+    return KeyRing.kept_in(settings.data_dir / "seal.keys")

@@ -12,4 +12,4 @@ from notifications.sending import deliver
 @prefect.flow(name="deliver-outbox", flow_run_name=runtime.run_name, retries=0)
 def deliver_outbox(as_of: date | None = None) -> dict[str, Any]:
     """Plan what waits, settle what was interrupted, send what is due."""
-    return deliver(runtime.engine_on(as_of), runtime.settings(), runtime.sender()).as_dict()
+    return deliver(runtime.engine_on(as_of), runtime.settings(), runtime.sender())

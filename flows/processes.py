@@ -18,7 +18,7 @@ from sqlalchemy.engine import make_url
 
 from engine.errors import DatabaseProblem, EngineError, Sentence
 from engine.service.engine import Engine
-from engine.settings import Settings
+from engine.settings import Settings, keyring
 from engine.store import migrations
 from engine.store.database import ensure_database, open_database
 
@@ -67,7 +67,7 @@ def everything(settings: Settings, prefect_port: int = 4200) -> Iterator[Parts]:
         database = open_database(settings)
         stack.callback(database.dispose)
         migrations.upgrade(database, settings)
-        engine = Engine(database)
+        engine = Engine(database, keyring=keyring(settings))
         url = os.environ.get("PREFECT_API_URL")
         if url is None:
             url = stack.enter_context(prefect_server(settings, prefect_port))

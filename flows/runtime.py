@@ -7,7 +7,7 @@ import prefect
 
 from engine.clock import at, local_day
 from engine.service.engine import Engine
-from engine.settings import Settings
+from engine.settings import Settings, keyring
 from engine.store.database import open_database
 from notifications.sending import Sender
 
@@ -21,7 +21,7 @@ def settings() -> Settings:
 @cache
 def engine() -> Engine:
     """Return the engine of this process, opened at first use."""
-    return Engine(open_database(settings()))
+    return Engine(open_database(settings()), keyring=keyring(settings()))
 
 
 @cache

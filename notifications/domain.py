@@ -1,34 +1,42 @@
-"""The values of a message on its way: digest, rendered text, outcome."""
+"""The values of a message on its way: what is to be read, and how it reads."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 
+from engine.channels import Outcome, OutcomeState
 
-class OutcomeState(StrEnum):
-    """What is known after an attempt to send."""
+__all__ = [
+    "Digest",
+    "DigestItem",
+    "Notice",
+    "Outcome",
+    "OutcomeState",
+    "Rendered",
+    "Section",
+]
 
-    ACCEPTED = "accepted"  # the other side took it
-    RETRY = "retry"  # refused for certain, may be taken later
-    UNKNOWN = "unknown"  # may have been taken: nobody can know
-    FAILED = "failed"  # refused for good, for this contact
 
+class Section(StrEnum):
+    """Where a line of a digest stands, in the order it is read."""
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The outcome of one attempt; `retry_after_seconds` is the other side's wish."""
-
-    state: OutcomeState
-    code: str = ""
-    text: str = ""
-    provider_message_id: str | None = None
-    retry_after_seconds: float | None = None
+    URGENT = "urgent"
+    OVERDUE = "overdue"
+    QUARTER = "quarter"
+    DUE = "due"
+    WAITING = "waiting"
+    NEWS = "news"
+    SETTLED = "settled"
+    STANDING = "standing"
 
 
 @dataclass(frozen=True, slots=True)
 class DigestItem:
-    """One assignment in a digest."""
+    """One line of a digest."""
 
+    section: Section
+    assignment_id: int
     plan_number: str
     task_number: int
     title: str
@@ -36,27 +44,47 @@ class DigestItem:
     period: str | None
     due_on: date | None
     days_overdue: int
-    reason: str  # rule of the ladder, or topic of a transition
+    reason: str
     level: int | None
+    note: str
+    state_label: str
     url: str
+    can_acknowledge: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """Everything one person is told on one day."""
+    """Everything one person is told in one message."""
 
     recipient_name: str
-    agency_name: str
+    agency_names: tuple[str, ...]
     day: date
+    slot: str
+    quarter: str | None
     url: str
     items: tuple[DigestItem, ...]
+    titles_in_zalo: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What an administrator is told of a gateway."""
+
+    recipient_name: str
+    gateway: str
+    state: str
+    reason: str
+    since: datetime
+    waiting: int
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The texts of a digest, NFC."""
+    """The texts of a message, NFC."""
 
     subject: str
     text: str
     html: str
     zalo: str
+    parameters: Mapping[str, str]

@@ -23,6 +23,9 @@ from engine.settings import Settings
 from engine.store import embedded, migrations
 from engine.store.database import open_database
 
+SEAL_KEYS = "test:" + "A" * 43 + "="
+"""One ring for every test: databases copied from a template hold what it sealed."""
+
 TEMPLATE = "migrated"
 ROOM_BYTES = 2 * 1024**3
 # A test run may lose its data with the machine; the crash tests start servers of their own.
@@ -57,7 +60,7 @@ class Server:
 
     def settings(self, database: str, **values: Any) -> Settings:
         """Return settings that use a database of this server."""
-        return Settings(database_url=self.url(database), **values)
+        return Settings(database_url=self.url(database), **{"seal_keys": SEAL_KEYS, **values})
 
     def make_template(self) -> None:
         """Make the database every migrated one is copied from."""

@@ -9,11 +9,14 @@ import sqlalchemy as sa
 
 from definitions import loader
 from engine.clock import FixedClock, at
+from engine.sealing import KeyRing
 from engine.service.engine import Engine
 from engine.service.imports import PrintedPlan
 from engine.service.people import NewPerson
+from tests.databases import SEAL_KEYS
 
 ISSUED = date(2025, 3, 7)
+KEYS = KeyRing.parse(SEAL_KEYS)
 PLAN = "51/KH-UBND"
 SEED = Path(__file__).parent / "data" / "ke-hoach-51-kh-ubnd.txt"
 
@@ -30,7 +33,7 @@ def people() -> list[NewPerson]:
 
 def a_province(database: sa.Engine, day: date = ISSUED) -> Engine:
     """An engine on `day` with definitions, calendar, directory and people, and no plan."""
-    engine = Engine(database, FixedClock(at(day)))
+    engine = Engine(database, FixedClock(at(day)), keyring=KEYS)
     engine.calendars.load(loader.calendar(loader.CALENDAR))
     engine.definitions.publish([loader.workflow(path) for path in loader.WORKFLOWS])
     engine.agencies.load(loader.directory(loader.DIRECTORY))
@@ -43,7 +46,7 @@ def with_plan_51(database: sa.Engine, *, assigned: bool = True) -> Engine:
 
     On a database that holds it already (`database_with_plan_51`) nothing is loaded again.
     """
-    engine = Engine(database, FixedClock(at(ISSUED)))
+    engine = Engine(database, FixedClock(at(ISSUED)), keyring=KEYS)
     if engine.plans.listed():
         return engine
     engine = a_province(database)

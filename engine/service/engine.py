@@ -27,12 +27,17 @@ from engine.errors import (
     StaleVersion,
 )
 from engine.model import SYSTEM, Actor, Assignment, Decision
+from engine.sealing import KeyRing, SealProblem
 from engine.service.agencies import Agencies
 from engine.service.calendars import Calendars
 from engine.service.changes import Changes
+from engine.service.contacts import Contacts
 from engine.service.definitions import Definitions
+from engine.service.deliveries import Deliveries
+from engine.service.gateways import Gateways
 from engine.service.history import History
 from engine.service.imports import Imports
+from engine.service.inbox import Inbox
 from engine.service.lists import Lists
 from engine.service.messages import Messages
 from engine.service.people import People
@@ -57,20 +62,30 @@ class Engine:
         database: Where everything is remembered.
         clock: Tells the moment, once per use case.
         reference: Definitions and calendar kept in memory; shared by engines of one database.
+        keyring: The keys that seal addresses and tokens; not needed by what reads neither.
     """
 
     def __init__(
-        self, database: Database, clock: Clock | None = None, reference: Reference | None = None
+        self,
+        database: Database,
+        clock: Clock | None = None,
+        reference: Reference | None = None,
+        keyring: KeyRing | None = None,
     ) -> None:
         self.database = database
         self.clock = clock or SystemClock()
         self.reference = reference or Reference()
+        self._keyring = keyring
         self.agencies = Agencies(self)
         self.calendars = Calendars(self)
         self.changes = Changes(self)
+        self.contacts = Contacts(self)
         self.definitions = Definitions(self)
+        self.deliveries = Deliveries(self)
+        self.gateways = Gateways(self)
         self.history = History(self)
         self.imports = Imports(self)
+        self.inbox = Inbox(self)
         self.lists = Lists(self)
         self.messages = Messages(self)
         self.people = People(self)
@@ -81,7 +96,23 @@ class Engine:
 
     def at(self, moment: datetime) -> "Engine":
         """Return this engine with a clock that stands at `moment` (`--as-of`)."""
-        return Engine(self.database, FixedClock(moment), self.reference)
+        return Engine(self.database, FixedClock(moment), self.reference, self._keyring)
+
+    @property
+    def keyring(self) -> KeyRing:
+        """Return the keys that seal addresses and tokens.
+
+        Raises:
+            SealProblem: This engine was opened without any.
+        """
+        if self._keyring is None:
+            raise SealProblem(
+                Sentence(
+                    "Chưa có khóa niêm phong địa chỉ. Đặt DONDOC_SEAL_KEYS hoặc DONDOC_DATA_DIR.",
+                    "No keys to seal addresses with. Set DONDOC_SEAL_KEYS or DONDOC_DATA_DIR.",
+                )
+            )
+        return self._keyring
 
     def check_ready(self) -> None:
         """Raise unless database, schema and definitions are as this version needs them.

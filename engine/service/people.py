@@ -11,6 +11,7 @@ from pwdlib import PasswordHash
 
 from engine.clock import local_day
 from engine.errors import EngineError, InvalidData, PersonNotFound, Sentence
+from engine.service.contacts import load_within
 from engine.store import people
 from engine.store.database import translate_database_errors
 
@@ -59,7 +60,7 @@ class People:
         """Insert or update people with their grants and contacts; return how many.
 
         Raises:
-            InvalidData: A password is too short.
+            InvalidData: A password is too short, or an address malformed.
         """
         now = self._engine.clock.now()
         with translate_database_errors(), self._engine.database.begin() as connection:
@@ -68,7 +69,8 @@ class People:
                     connection, new.login, new.full_name, now, _hashed(new.password)
                 )
                 people.replace_grants(connection, person_id, list(new.grants))
-                people.replace_contacts(connection, person_id, new.contacts)
+                if new.contacts:
+                    load_within(connection, self._engine.keyring, person_id, new.contacts, now)
         return len(persons)
 
     def find(self, login: str) -> Person:

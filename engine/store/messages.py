@@ -1,62 +1,21 @@
-"""Digests and deliveries: what waits to be told, what is owed, what became of it."""
+"""Planning: what waits to be told becomes one message per person and slot, with its deliveries."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, text, update
-from sqlalchemy.dialects.postgresql import insert as upsert
-
-from engine.store.tables import delivery, delivery_attempt, message, message_item
+from sqlalchemy import Connection, text
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingItem:
-    """One thing one person is to be told, with the assignment as it stands now."""
+class Planned:
+    """How many rows one planning added: messages, deliveries; `superseded` older deliveries."""
 
-    person_id: int
-    person_name: str
-    role: str
-    agency_name: str
-    assignment_id: int
-    reason: str
-    level: int | None
-    plan_number: str
-    task_number: int
-    title: str
-    lead_name: str
-    period: str | None
-    due_on: date | None
-    phase: str
-
-
-@dataclass(frozen=True, slots=True)
-class FrozenMessage:
-    """The text of one digest, and where it goes: (channel, address) in order."""
-
-    person_id: int
-    subject: str
-    body_text: str
-    body_html: str
-    zalo_text: str
-    items: Sequence[WaitingItem]
-
-
-@dataclass(frozen=True, slots=True)
-class Owed:
-    """A delivery claimed under a lease."""
-
-    id: int
-    channel: str
-    address: str
-    recipient_name: str
-    subject: str
-    body_text: str
-    body_html: str
-    zalo_text: str
-    rfc_message_id: str
-    attempts: int
+    messages: int
+    deliveries: int
+    superseded: int
+    without_contact: list[int]
 
 
 def take_turns(connection: Connection, subject: str) -> None:
@@ -66,44 +25,194 @@ def take_turns(connection: Connection, subject: str) -> None:
     )
 
 
-# A (role, agency) waits whole until none of its people has a message of this day and slot: a row
-# is told once, to everybody it is for. A rung whose assignment was settled or paused meanwhile
-# is not told any more.
-_WAITING = text("""
-WITH open_rows AS (
-  SELECT role, agency_code, assignment_id, rule AS reason, level FROM escalation
-  WHERE planned_on IS NULL AND fired_on <= :day
-  UNION ALL
-  SELECT role, agency_code, assignment_id, topic, NULL FROM outbox
-  WHERE planned_on IS NULL AND created_at <= :now
-), people AS (
-  SELECT g.role, g.agency_code, n.id, n.full_name FROM role_grant g
+# Whoever holds a role at a living agency today; rights are read now, never frozen.
+_HOLDER = """
+  SELECT DISTINCT g.role, g.agency_code, g.person_id FROM role_grant g
   JOIN person n ON n.id = g.person_id AND n.active
+  JOIN agency y ON y.code = g.agency_code AND coalesce(y.valid_to, 'infinity') >= :day
   WHERE g.valid_from <= :day AND coalesce(g.valid_to, 'infinity') >= :day
-), served AS (
-  SELECT DISTINCT p.role, p.agency_code FROM people p
-  JOIN message m ON m.person_id = p.id AND m.day = :day AND m.slot = :slot
-)
-SELECT DISTINCT p.id, p.full_name, r.role, y.name AS agency_name, r.assignment_id, r.reason,
-  r.level, l.number AS plan_number, k.number AS task_number, k.title, b.name AS lead_name,
-  a.period, a.due_on, a.phase
-FROM open_rows r
-JOIN people p USING (role, agency_code)
-JOIN agency y ON y.code = r.agency_code AND coalesce(y.valid_to, 'infinity') >= :day
-JOIN assignment a ON a.id = r.assignment_id
-JOIN agency b ON b.code = a.agency_code
-JOIN task k ON k.id = a.task_id
-JOIN plan l ON l.id = k.plan_id
-WHERE NOT EXISTS (SELECT FROM served s WHERE (s.role, s.agency_code) = (r.role, r.agency_code))
-  AND (r.level IS NULL OR (a.phase IN ('open', 'review') AND coalesce(a.paused_until < :day, true)))
-ORDER BY p.id, r.assignment_id, r.reason, r.level
-""")
+"""
+
+# A rung waits while its assignment is paused and is told when the pause is over.
+_RUNG = """
+  e.planned_on IS NULL AND e.settled_on IS NULL AND e.fired_on <= :day
+    AND a.phase IN ('open', 'review') AND coalesce(a.paused_until < :day, true)
+    AND (e.rule = 'quarter' OR e.round = a.round)
+"""
+
+_DAILY_ROWS = f"""
+  SELECT e.role, e.agency_code, e.assignment_id, e.rule AS reason, e.level, e.period,
+    NULL::int AS seq, false AS urgent
+  FROM escalation e JOIN assignment a ON a.id = e.assignment_id WHERE {_RUNG}
+  UNION ALL
+  SELECT role, agency_code, assignment_id, topic, NULL, '', seq, false FROM outbox
+  WHERE planned_on IS NULL AND NOT urgent AND created_at <= :now
+"""
+
+_URGENT_ROWS = """
+  SELECT role, agency_code, assignment_id, topic AS reason, NULL::int AS level, '' AS period,
+    seq, true AS urgent
+  FROM outbox WHERE planned_on IS NULL AND urgent AND created_at <= :now
+"""
+
+# A (role, agency) waits whole until none of its people has a message of this slot: a row is told
+# once, to everybody it is for. What never arrived of an older message is told again in this one.
+_PLAN = """
+WITH open_row AS MATERIALIZED ({rows}),
+holder AS MATERIALIZED ({holder}),
+pair AS MATERIALIZED (
+  SELECT DISTINCT role, agency_code FROM open_row JOIN holder USING (role, agency_code)
+  EXCEPT
+  SELECT h.role, h.agency_code FROM holder h
+  JOIN message m ON m.person_id = h.person_id AND m.day = :day AND m.slot = :slot
+), carried AS MATERIALIZED (
+  SELECT DISTINCT m.id, m.person_id FROM delivery d JOIN message m ON m.id = d.message_id
+  WHERE :carry AND d.state IN ('queued', 'retry', 'parked', 'dead') AND m.day < :day
+    AND m.notice IS NULL AND NOT EXISTS (
+      SELECT FROM delivery o WHERE o.message_id = m.id
+        AND o.state IN ('sending', 'accepted', 'delivered', 'seen', 'unknown'))
+    AND NOT EXISTS (
+      SELECT FROM message t WHERE (t.person_id, t.day, t.slot) = (m.person_id, :day, :slot))
+), item AS MATERIALIZED (
+  SELECT h.person_id, r.* FROM open_row r JOIN pair USING (role, agency_code)
+  JOIN holder h USING (role, agency_code)
+  UNION ALL
+  SELECT c.person_id, i.role, i.agency_code, i.assignment_id, i.reason, i.level, i.period,
+    i.seq, i.urgent
+  FROM carried c JOIN message_item i ON i.message_id = c.id
+  JOIN holder h ON (h.person_id, h.role, h.agency_code) = (c.person_id, i.role, i.agency_code)
+), made AS MATERIALIZED (
+  INSERT INTO message (person_id, day, slot, planned_at)
+  SELECT DISTINCT person_id, CAST(:day AS date), :slot, CAST(:now AS timestamptz) FROM item
+  ON CONFLICT DO NOTHING
+  RETURNING id, person_id
+), items AS (
+  INSERT INTO message_item
+    (message_id, assignment_id, reason, role, agency_code, level, period, seq, urgent)
+  SELECT m.id, i.assignment_id, i.reason, i.role, i.agency_code, max(i.level), max(i.period),
+    max(i.seq), bool_or(i.urgent)
+  FROM item i JOIN made m USING (person_id) GROUP BY 1, 2, 3, 4, 5
+), owed AS (
+  INSERT INTO delivery (message_id, channel, contact_id, state, attempts, next_attempt_at,
+    expires_at, rfc_message_id, tracking_id)
+  SELECT m.id, c.channel, c.id, CASE w.state WHEN 'active' THEN 'queued' ELSE 'parked' END, 0,
+    o.opens, :expires_at, {mail_id}, {tracking_id}
+  FROM made m CROSS JOIN LATERAL (
+    SELECT DISTINCT ON (kind) id, channel FROM (
+      SELECT id, channel, position,
+        CASE WHEN channel LIKE 'zalo%' THEN 'zalo' ELSE channel END AS kind
+      FROM contact WHERE person_id = m.person_id AND state = 'active') k
+    WHERE channel IN (SELECT channel FROM opening) ORDER BY kind, position) c
+  JOIN opening o USING (channel) JOIN gateway w USING (channel)
+  RETURNING message_id
+), superseded AS (
+  UPDATE delivery d SET state = 'superseded' FROM carried c JOIN made m USING (person_id)
+  WHERE d.message_id = c.id AND d.state IN ('queued', 'retry', 'parked', 'dead')
+  RETURNING d.id
+), {told}
+SELECT (SELECT count(*) FROM made), (SELECT count(*) FROM owed),
+  (SELECT count(*) FROM superseded),
+  ARRAY(SELECT person_id FROM made WHERE id NOT IN (SELECT message_id FROM owed) ORDER BY 1)
+"""
+
+_OPENING = """opening AS (
+  SELECT * FROM jsonb_to_recordset(CAST(:openings AS jsonb)) AS o(channel text, opens timestamptz)
+), """
+
+_TOLD_DAILY = f"""told_rung AS (
+  UPDATE escalation e SET planned_on = :day FROM assignment a, pair p
+  WHERE a.id = e.assignment_id AND {_RUNG}
+    AND (e.role, e.agency_code) = (p.role, p.agency_code)
+), told_news AS (
+  UPDATE outbox o SET planned_on = :day FROM pair p
+  WHERE o.planned_on IS NULL AND NOT o.urgent AND o.created_at <= :now
+    AND (o.role, o.agency_code) = (p.role, p.agency_code)
+)"""
+
+_TOLD_URGENT = """told_news AS (
+  UPDATE outbox o SET planned_on = :day FROM pair p
+  WHERE o.planned_on IS NULL AND o.urgent AND o.created_at <= :now
+    AND (o.role, o.agency_code) = (p.role, p.agency_code)
+)"""
 
 
-def waiting(connection: Connection, day: date, slot: str, now: datetime) -> list[WaitingItem]:
-    """Return everything to be told on `day`, by person; rights and names as they are now."""
-    rows = connection.execute(_WAITING, {"day": day, "slot": slot, "now": now})
-    return [WaitingItem(*row) for row in rows]
+def _ids(message: str, channel: str, contact: str) -> dict[str, str]:
+    """Return SQL of the ids of a delivery: fixed when it is made, the same at every attempt."""
+    key = f"{message} || '|' || {channel} || '|' || {contact}"
+    # The Message-ID of RFC 5322, 3.6.4; a tracking id of at most 48 letters and digits (Zalo ZBS).
+    return {
+        "mail_id": f"'<' || md5('mail|' || {key}) || '@' || :domain || '>'",
+        "tracking_id": f"md5('tracking|' || {key} || '|' || :domain)",
+    }
+
+
+def _plan(rows: str, told: str) -> Any:
+    body = _PLAN.format(rows=rows, holder=_HOLDER, told=told, **_ids("m.id", "c.channel", "c.id"))
+    return text(body.replace("WITH ", f"WITH {_OPENING}", 1))
+
+
+_PLAN_DAILY = _plan(_DAILY_ROWS, _TOLD_DAILY)
+_PLAN_URGENT = _plan(_URGENT_ROWS, _TOLD_URGENT)
+
+
+def plan(
+    connection: Connection,
+    day: date,
+    now: datetime,
+    slot: str,
+    openings: str,
+    expires_at: datetime,
+    domain: str,
+    *,
+    urgent: bool,
+) -> Planned:
+    """Make the messages of a slot out of what waits, and their deliveries.
+
+    Args:
+        connection: Of a transaction that has its turn at planning.
+        day: The day the messages are of.
+        now: The moment; what came after it waits.
+        slot: `daily`, or the name of this batch of urgent ones.
+        openings: JSON list of {channel, opens}: the channels in use, and when each may be used.
+        expires_at: When a message not sent by then is given up.
+        domain: Our part of every Message-ID.
+        urgent: Only what is urgent; else only what is not.
+    """
+    row = connection.execute(
+        _PLAN_URGENT if urgent else _PLAN_DAILY,
+        {
+            "day": day,
+            "now": now,
+            "slot": slot,
+            "openings": openings,
+            "expires_at": expires_at,
+            "domain": domain,
+            "carry": not urgent,
+        },
+    ).one()
+    return Planned(*row)
+
+
+def last_urgent(connection: Connection, now: datetime) -> int | None:
+    """Return the newest urgent row that waits; it names the slot of the batch."""
+    return connection.execute(
+        text(
+            "SELECT max(id) FROM outbox WHERE planned_on IS NULL AND urgent AND created_at <= :now"
+        ),
+        {"now": now},
+    ).scalar()
+
+
+def settle_obsolete(connection: Connection, day: date) -> int:
+    """Put aside rungs nobody was told of before they went out of date; return how many."""
+    return connection.execute(
+        text("""
+        UPDATE escalation e SET settled_on = :day FROM assignment a
+        WHERE a.id = e.assignment_id AND e.planned_on IS NULL AND e.settled_on IS NULL
+          AND (a.phase IN ('done', 'final') OR (e.rule <> 'quarter' AND e.round <> a.round))
+        """),
+        {"day": day},
+    ).rowcount
 
 
 def nobody_for(connection: Connection, day: date) -> list[tuple[str, str, int]]:
@@ -111,7 +220,7 @@ def nobody_for(connection: Connection, day: date) -> list[tuple[str, str, int]]:
     rows = connection.execute(
         text("""
         SELECT r.role, r.agency_code, count(*) FROM (
-          SELECT role, agency_code FROM escalation WHERE planned_on IS NULL
+          SELECT role, agency_code FROM escalation WHERE planned_on IS NULL AND settled_on IS NULL
           UNION ALL SELECT role, agency_code FROM outbox WHERE planned_on IS NULL) r
         JOIN agency y ON y.code = r.agency_code AND coalesce(y.valid_to, 'infinity') >= :day
         WHERE NOT EXISTS (SELECT FROM role_grant g JOIN person n ON n.id = g.person_id
@@ -124,274 +233,98 @@ def nobody_for(connection: Connection, day: date) -> list[tuple[str, str, int]]:
     return [(row[0], row[1], row[2]) for row in rows]
 
 
-def mark_planned(
-    connection: Connection, day: date, now: datetime, pairs: Sequence[tuple[str, str]]
-) -> None:
-    """Mark what waits for these (role, agency) as told on `day`."""
-    values = {
-        "day": day,
-        "now": now,
-        "roles": [role for role, _ in pairs],
-        "agencies": [agency for _, agency in pairs],
-    }
-    who = (
-        "(role, agency_code) IN "
-        "(SELECT * FROM unnest(CAST(:roles AS text[]), CAST(:agencies AS text[])))"
-    )
-    connection.execute(
-        text(
-            "UPDATE escalation SET planned_on = :day "
-            f"WHERE planned_on IS NULL AND fired_on <= :day AND {who}"
-        ),
-        values,
-    )
-    connection.execute(
-        text(
-            "UPDATE outbox SET planned_on = :day "
-            f"WHERE planned_on IS NULL AND created_at <= :now AND {who}"
-        ),
-        values,
-    )
-
-
-def waiting_pairs(
-    connection: Connection, day: date, slot: str, now: datetime
-) -> list[tuple[str, str]]:
-    """Return the (role, agency) pairs `waiting` reads for."""
-    rows = connection.execute(
-        text("""
-        WITH open_rows AS (
-          SELECT role, agency_code FROM escalation WHERE planned_on IS NULL AND fired_on <= :day
-          UNION SELECT role, agency_code FROM outbox
-          WHERE planned_on IS NULL AND created_at <= :now
-        ), people AS (
-          SELECT g.role, g.agency_code, n.id FROM role_grant g
-          JOIN person n ON n.id = g.person_id AND n.active
-          JOIN agency y ON y.code = g.agency_code AND coalesce(y.valid_to, 'infinity') >= :day
-          WHERE g.valid_from <= :day AND coalesce(g.valid_to, 'infinity') >= :day
-        )
-        SELECT DISTINCT role, agency_code FROM open_rows JOIN people p USING (role, agency_code)
-        EXCEPT
-        SELECT p.role, p.agency_code FROM people p
-        JOIN message m ON m.person_id = p.id AND m.day = :day AND m.slot = :slot
-        """),
-        {"day": day, "slot": slot, "now": now},
-    )
-    return [(row[0], row[1]) for row in rows]
-
-
-def freeze(
+def notify_administrators(
     connection: Connection,
-    frozen: FrozenMessage,
     day: date,
+    now: datetime,
     slot: str,
-    content_hash: bytes,
-    now: datetime,
-) -> int | None:
-    """Insert a digest; None when this person has one of this day and slot already."""
-    message_id: int | None = connection.execute(
-        upsert(message)
-        .values(
-            person_id=frozen.person_id,
-            day=day,
-            slot=slot,
-            subject=frozen.subject,
-            body_text=frozen.body_text,
-            body_html=frozen.body_html,
-            zalo_text=frozen.zalo_text,
-            content_hash=content_hash,
-            frozen_at=now,
-        )
-        .on_conflict_do_nothing()
-        .returning(message.c.id)
-    ).scalar()
-    if message_id is not None and frozen.items:
-        items = {(i.assignment_id, i.reason): i for i in frozen.items}
-        connection.execute(
-            insert(message_item),
-            [
-                {
-                    "message_id": message_id,
-                    "assignment_id": i.assignment_id,
-                    "reason": i.reason,
-                    "level": i.level,
-                }
-                for i in items.values()
-            ],
-        )
-    return message_id
-
-
-def owe(
-    connection: Connection,
-    message_id: int,
-    person_id: int,
+    notice: str,
     channels: Sequence[str],
+    expires_at: datetime,
     domain: str,
-    now: datetime,
 ) -> int:
-    """Queue a delivery for each of the person's contacts on `channels`; return how many."""
-    # The Message-ID is fixed here: every resend carries the same one (RFC 5322, 3.6.4).
-    done = connection.execute(
-        text("""
-        INSERT INTO delivery
-          (message_id, channel, address, state, attempts, next_attempt_at, rfc_message_id)
-        SELECT :message_id, channel, address, 'queued', 0, :now,
-          '<' || md5(:message_id || '|' || channel || '|' || address) || '@' || :domain || '>'
-        FROM contact WHERE person_id = :person_id AND channel = ANY(CAST(:channels AS text[]))
-        ORDER BY position
+    """Make one message to every administrator (`notice` is JSON); one per slot, ever."""
+    ids = _ids("m.id", "c.channel", "c.id")
+    return connection.execute(
+        text(f"""
+        WITH made AS (
+          INSERT INTO message (person_id, day, slot, planned_at, notice)
+          SELECT DISTINCT g.person_id, CAST(:day AS date), :slot, CAST(:now AS timestamptz),
+            CAST(:notice AS jsonb)
+          FROM ({_HOLDER}) g WHERE g.role = 'admin'
+            AND NOT EXISTS (SELECT FROM message o WHERE o.slot = :slot)
+          ON CONFLICT DO NOTHING RETURNING id, person_id
+        )
+        INSERT INTO delivery (message_id, channel, contact_id, state, attempts, next_attempt_at,
+          expires_at, rfc_message_id, tracking_id)
+        SELECT m.id, c.channel, c.id, 'queued', 0, :now, :expires_at, {ids["mail_id"]},
+          {ids["tracking_id"]}
+        FROM made m JOIN contact c ON c.person_id = m.person_id AND c.state = 'active'
+        WHERE c.channel = ANY(CAST(:channels AS text[]))
         """),
         {
-            "message_id": message_id,
-            "person_id": person_id,
-            "channels": list(channels),
-            "domain": domain,
+            "day": day,
             "now": now,
+            "slot": slot,
+            "notice": notice,
+            "channels": list(channels),
+            "expires_at": expires_at,
+            "domain": domain,
         },
-    )
-    return done.rowcount
+    ).rowcount
 
 
-# Nobody is told in the name of an agency that has ended, also not what was planned before it did.
-_SUPPRESS = text("""
-UPDATE delivery d SET state = 'suppressed', last_code = 'ended',
-  last_text = 'the agency of the recipient has ended'
-FROM message m
-WHERE d.state = 'queued' AND m.id = d.message_id AND m.day < :day
-  AND EXISTS (SELECT FROM role_grant g JOIN agency y ON y.code = g.agency_code
-    WHERE g.person_id = m.person_id AND y.valid_to < :day)
-  AND NOT EXISTS (SELECT FROM role_grant g JOIN agency y ON y.code = g.agency_code
-    WHERE g.person_id = m.person_id AND g.valid_from <= :day
-    AND coalesce(g.valid_to, 'infinity') >= :day AND coalesce(y.valid_to, 'infinity') >= :day)
-""")
-
-
-def suppress(connection: Connection, day: date) -> int:
-    """Give up what is queued for people whose agencies have all ended; return how many."""
-    return connection.execute(_SUPPRESS, {"day": day}).rowcount
-
-
-_CLAIM = text("""
-WITH owed AS (
-  SELECT id FROM delivery WHERE state = 'queued' AND next_attempt_at <= :now
-  ORDER BY next_attempt_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
-)
-UPDATE delivery d SET state = 'sending', attempts = d.attempts + 1, lease_owner = :worker,
-  lease_until = :lease_until
-FROM owed, message m, person n
-WHERE d.id = owed.id AND m.id = d.message_id AND n.id = m.person_id
-RETURNING d.id, d.channel, d.address, n.full_name, m.subject, m.body_text, m.body_html,
-  m.zalo_text, d.rfc_message_id, d.attempts
-""")
-
-
-def claim(
-    connection: Connection, limit: int, worker: str, now: datetime, lease_until: datetime
-) -> list[Owed]:
-    """Lease up to `limit` deliveries that are due to this worker."""
-    rows = connection.execute(
-        _CLAIM, {"limit": limit, "worker": worker, "now": now, "lease_until": lease_until}
-    )
-    return sorted((Owed(*row) for row in rows), key=lambda owed: owed.id)
-
-
-def mark(
+def fall_back(
     connection: Connection,
     delivery_id: int,
-    *,
-    worker: str,
-    state: str,
-    outcome: str,
-    code: str | None,
-    note: str | None,
-    provider_message_id: str | None,
-    next_attempt_at: datetime | None,
+    channels: Sequence[str],
     now: datetime,
-) -> bool:
-    """Record an attempt of the worker that holds the lease; False when it no longer does."""
-    values: dict[str, Any] = {
-        "state": state,
-        "lease_owner": None,
-        "lease_until": None,
-        "last_code": code,
-        "last_text": note,
-        "provider_message_id": provider_message_id,
-    }
-    if next_attempt_at is not None:
-        values["next_attempt_at"] = next_attempt_at
-    number = connection.execute(
-        update(delivery)
-        .where(
-            delivery.c.id == delivery_id,
-            delivery.c.state == "sending",
-            delivery.c.lease_owner == worker,
-        )
-        .values(**values)
-        .returning(delivery.c.attempts)
-    ).scalar()
-    if number is None:
-        return False
-    connection.execute(
-        insert(delivery_attempt).values(
-            delivery_id=delivery_id,
-            number=number,
-            finished_at=now,
-            outcome=outcome,
-            code=code,
-            text=note,
-            worker=worker,
-        )
-    )
-    return True
-
-
-def expired(connection: Connection, now: datetime) -> list[tuple[int, str, str, int]]:
-    """Return (delivery, channel, worker, attempts) whose lease ran out, locked."""
-    rows = connection.execute(
-        select(delivery.c.id, delivery.c.channel, delivery.c.lease_owner, delivery.c.attempts)
-        .where(delivery.c.state == "sending", delivery.c.lease_until < now)
-        .order_by(delivery.c.id)
-        .with_for_update(skip_locked=True)
-    )
-    return [(row[0], row[1], row[2], row[3]) for row in rows]
-
-
-def counts(connection: Connection) -> Mapping[str, int]:
-    """Return how many deliveries are in each state."""
-    rows = connection.execute(select(delivery.c.state, func.count()).group_by(delivery.c.state))
-    return {row[0]: row[1] for row in rows}
-
-
-def oldest_owed(connection: Connection) -> datetime | None:
-    """Return since when the oldest queued delivery is due."""
+    domain: str,
+) -> str | None:
+    """Owe the message of a delivery on the next channel that has none of it; return which."""
+    ids = _ids("d.message_id", "c.channel", "c.id")
     return connection.execute(
-        select(func.min(delivery.c.next_attempt_at)).where(delivery.c.state == "queued")
+        text(f"""
+        INSERT INTO delivery (message_id, channel, contact_id, state, attempts, next_attempt_at,
+          expires_at, rfc_message_id, tracking_id, fallback_of)
+        SELECT d.message_id, c.channel, c.id,
+          CASE w.state WHEN 'active' THEN 'queued' ELSE 'parked' END, 0, CAST(:now AS timestamptz),
+          greatest(d.expires_at, CAST(:now AS timestamptz) + interval '1 day'),
+          {ids["mail_id"]}, {ids["tracking_id"]}, d.id
+        FROM delivery d JOIN message m ON m.id = d.message_id
+        JOIN contact c ON c.person_id = m.person_id AND c.state = 'active'
+        JOIN gateway w ON w.channel = c.channel
+        WHERE d.id = :delivery_id AND c.channel = ANY(CAST(:channels AS text[]))
+          AND NOT EXISTS (SELECT FROM delivery o
+            WHERE o.message_id = d.message_id AND o.channel = c.channel)
+        ORDER BY c.position, c.id LIMIT 1
+        ON CONFLICT DO NOTHING
+        RETURNING channel
+        """),
+        {
+            "delivery_id": delivery_id,
+            "channels": list(channels),
+            "now": now,
+            "domain": domain,
+        },
     ).scalar()
 
 
-def listed(
-    connection: Connection, after: int | None, limit: int, person_id: int | None = None
+def own(
+    connection: Connection, person_id: int, before: int | None, limit: int
 ) -> list[Mapping[str, Any]]:
-    """Return deliveries, newest first, before the id `after`."""
-    query = (
-        select(
-            delivery.c.id,
-            delivery.c.channel,
-            delivery.c.state,
-            delivery.c.attempts,
-            delivery.c.last_code,
-            delivery.c.last_text,
-            message.c.day,
-            message.c.slot,
-            message.c.subject,
-            message.c.person_id,
-        )
-        .join(message, message.c.id == delivery.c.message_id)
-        .order_by(delivery.c.id.desc())
-        .limit(limit)
+    """Return a person's messages, newest first, each with its deliveries as JSON."""
+    rows = connection.execute(
+        text("""
+        SELECT m.id, m.day, m.slot,
+          coalesce((SELECT max(d.subject) FROM delivery d WHERE d.message_id = m.id), '')
+            AS subject,
+          coalesce((SELECT jsonb_agg(jsonb_build_object('channel', d.channel, 'state', d.state)
+            ORDER BY d.id) FROM delivery d WHERE d.message_id = m.id), '[]') AS deliveries
+        FROM message m
+        WHERE m.person_id = :person_id AND (CAST(:before AS bigint) IS NULL OR m.id < :before)
+        ORDER BY m.id DESC LIMIT :limit
+        """),
+        {"person_id": person_id, "before": before, "limit": limit},
     )
-    if after is not None:
-        query = query.where(delivery.c.id < after)
-    if person_id is not None:
-        query = query.where(message.c.person_id == person_id)
-    return [dict(row) for row in connection.execute(query).mappings()]
+    return [dict(row) for row in rows.mappings()]

@@ -98,6 +98,7 @@ def upgrade(database: sa.Engine, settings: Settings) -> SchemaState:
         if not state.is_current:
             config = configuration()
             config.attributes["connection"] = connection
+            config.attributes["settings"] = settings
             command.upgrade(config, "head")
     return state
 

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from engine.delegations import actor_of
 from engine.model import Actor
 from engine.store.prepared import Answer, Prepared
-from engine.store.tables import contact, delegation, person, role_grant, token
+from engine.store.tables import delegation, person, role_grant, token
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,17 +174,6 @@ def replace_grants(
                     valid_to=valid_to,
                 )
             )
-
-
-def replace_contacts(connection: Connection, person_id: int, contacts: Mapping[str, str]) -> None:
-    """Make channel -> address the contacts of a person; the first is the record."""
-    connection.execute(contact.delete().where(contact.c.person_id == person_id))
-    for position, (channel, address) in enumerate(contacts.items()):
-        connection.execute(
-            insert(contact).values(
-                person_id=person_id, channel=channel, address=address, position=position
-            )
-        )
 
 
 def add_token(

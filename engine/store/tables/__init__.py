@@ -4,6 +4,7 @@ from engine.store.tables import agencies as agencies_
 from engine.store.tables import (
     assignments,
     calendar,
+    contacts,
     definitions,
     events,
     messages,
@@ -19,7 +20,7 @@ agency_succession = agencies_.agency_succession
 assignment = assignments.assignment
 calendar_day = calendar.calendar_day
 calendar_version = calendar.calendar_version
-contact = people.contact
+contact = contacts.contact
 definition_approval = definitions.definition_approval
 definition_version = definitions.definition_version
 delegation = people.delegation
@@ -27,9 +28,11 @@ delivery = messages.delivery
 delivery_attempt = messages.delivery_attempt
 escalation = messages.escalation
 event = events.event
+gateway = messages.gateway
 history_root = events.history_root
 idempotency = events.idempotency
 indicator = plans.indicator
+link_code = contacts.link_code
 message = messages.message
 message_item = messages.message_item
 outbox = messages.outbox
@@ -37,11 +40,14 @@ person = people.person
 plan = plans.plan
 plan_change = plans.plan_change
 plan_import = plans.plan_import
+quiet_hours = contacts.quiet_hours
+receipt = messages.receipt
 role_grant = people.role_grant
 task = plans.task
 task_decision = plans.task_decision
 task_party = plans.task_party
 token = people.token
+unwanted = contacts.unwanted
 
 __all__ = [
     "agency",
@@ -59,9 +65,11 @@ __all__ = [
     "delivery_attempt",
     "escalation",
     "event",
+    "gateway",
     "history_root",
     "idempotency",
     "indicator",
+    "link_code",
     "message",
     "message_item",
     "metadata",
@@ -70,9 +78,12 @@ __all__ = [
     "plan",
     "plan_change",
     "plan_import",
+    "quiet_hours",
+    "receipt",
     "role_grant",
     "task",
     "task_decision",
     "task_party",
     "token",
+    "unwanted",
 ]

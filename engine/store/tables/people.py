@@ -9,7 +9,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     LargeBinary,
-    SmallInteger,
     Table,
     Text,
 )
@@ -66,16 +65,6 @@ delegation = Table(
     CheckConstraint("valid_to > valid_from", name="validity"),
     CheckConstraint("from_person_id <> to_person_id", name="two_persons"),
     Index("ix_delegation_to_person_id", "to_person_id"),
-)
-
-contact = Table(
-    "contact",
-    metadata,
-    Column("person_id", BigInteger, ForeignKey("person.id"), primary_key=True),
-    Column("channel", Text, primary_key=True),
-    text_column("address"),
-    Column("position", SmallInteger, nullable=False),
-    one_of("channel", ("email", "zalo_bot")),
 )
 
 token = Table(

@@ -1,0 +1,206 @@
+"""What comes in: receipts in any order, bounces, codes and words written to the bot."""
+
+from datetime import date, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from engine.channels import Outcome, OutcomeState
+from engine.clock import at
+from engine.errors import Sentence
+from engine.service.deliveries import Attempt
+from engine.service.engine import Engine
+from engine.service.inbox import Bounce
+from tests.factories import assignment, person
+from tests.notifications.sent import ACCEPTED, UNKNOWN, WAYS, mine, planned, send, write
+
+
+def said(sentence: Sentence | None) -> str:
+    assert sentence is not None
+    return sentence.vi
+
+
+class TestReceipts:
+    def test_a_late_receipt_settles_what_nobody_knew(self, plan_51: Engine) -> None:
+        october = planned(plan_51)
+        zalo = mine(october, "cv.so-noi-vu")["zalo_bot"]["id"]
+        send(october, zalo, UNKNOWN)
+        tracking = october.deliveries.show(zalo)["tracking_id"]
+
+        first = october.inbox.receipt("zalo_bot", "e1", "delivered", tracking_id=tracking)
+        again = october.inbox.receipt("zalo_bot", "e1", "delivered", tracking_id=tracking)
+        seen = october.inbox.receipt("zalo_bot", "e2", "seen", tracking_id=tracking)
+        late = october.inbox.receipt("zalo_bot", "e3", "delivered", tracking_id=tracking)
+
+        assert [first, again, seen, late] == ["delivered", "known", "seen", "seen"]
+
+    def test_a_receipt_before_our_mark_is_kept_by_either_id(self, plan_51: Engine) -> None:
+        october = planned(plan_51)
+        own = mine(october, "cv.so-noi-vu")
+        october.deliveries.claim(WAYS, "w", 500)
+        states = []
+        for channel, by_tracking in (("zalo_bot", True), ("email", False)):
+            ready = october.deliveries.begin(own[channel]["id"], "w", WAYS, write)
+            assert ready is not None
+            ids = {"tracking_id": ready.tracking_id} if by_tracking else {}
+            october.inbox.receipt(
+                channel, f"e-{channel}", "delivered", provider_message_id=f"p-{channel}", **ids
+            )
+            accepted = Outcome(OutcomeState.ACCEPTED, "ok", "", f"p-{channel}")
+            states.append(
+                october.deliveries.finish(ready.id, WAYS, Attempt("w", ready.began_at, accepted))
+            )
+
+        assert states == ["delivered", "delivered"]
+
+    def test_an_escalation_without_a_receipt_in_time_is_owed_by_mail(self, plan_51: Engine) -> None:
+        october = planned(plan_51, at(date(2025, 10, 8)))
+        zalo = mine(october, "pct.ubnd-tinh")["zalo_bot"]["id"]
+        with october.database.begin() as connection:  # as an OA's template to a phone is
+            connection.execute(
+                sa.text(
+                    "DELETE FROM delivery WHERE channel = 'email' AND message_id = "
+                    "(SELECT message_id FROM delivery WHERE id = :id)"
+                ),
+                {"id": zalo},
+            )
+            connection.execute(
+                sa.text("UPDATE delivery SET state = 'unknown', settle_at = :at WHERE id = :id"),
+                {"id": zalo, "at": october.clock.now() + timedelta(minutes=30)},
+            )
+
+        before = october.deliveries.reap(WAYS)["waited_out"]
+        later = plan_51.at(october.clock.now() + timedelta(minutes=31))
+        after = later.deliveries.reap(WAYS)["waited_out"]
+
+        (mail,) = later.deliveries.show(zalo)["beside"]
+        assert (before, after) == (0, 1)
+        assert (mail["channel"], mail["fallback_of"]) == ("email", zalo)
+        assert later.deliveries.show(zalo)["state"] == "unknown"
+
+
+class TestBounces:
+    def test_a_mail_that_comes_back_ends_the_address_and_goes_elsewhere(
+        self, plan_51: Engine
+    ) -> None:
+        october = planned(plan_51)
+        own = mine(october, "cv.so-noi-vu")
+        with october.database.begin() as connection:
+            connection.execute(
+                sa.text("DELETE FROM delivery WHERE id = :id"), {"id": own["zalo_bot"]["id"]}
+            )
+        mail = own["email"]["id"]
+        send(october, mail, ACCEPTED)
+        bounce = Bounce("b1", mail, None, permanent=True, status="5.1.1", text="no such user")
+
+        assert october.inbox.bounce(bounce, WAYS) == "bounced"
+        assert october.inbox.bounce(bounce, WAYS) == "known"
+
+        shown = october.deliveries.show(mail)
+        states = {
+            c.channel: c.state for c in october.contacts.listed(person(october, "cv.so-noi-vu"))
+        }
+        assert (shown["state"], shown["last_code"]) == ("failed", "5.1.1")
+        assert [d["channel"] for d in shown["beside"]] == ["zalo_bot"]
+        assert states["email"] == "bounced"
+        assert october.deliveries.bounce_rate() == 1.0
+        later = planned(plan_51, at(date(2025, 10, 8)))  # the next digest knows better
+        assert set(mine(later, "cv.so-noi-vu")) == {"zalo_bot"}
+
+    def test_the_fifth_temporary_bounce_in_a_row_is_permanent(self, plan_51: Engine) -> None:
+        october = planned(plan_51)
+        mail = mine(october, "cv.so-noi-vu")["email"]["id"]
+        rfc = october.deliveries.show(mail)["rfc_message_id"]
+        send(october, mail, ACCEPTED)
+
+        done = [
+            october.inbox.bounce(
+                Bounce(f"b{n}", None, rfc, permanent=False, status="4.2.2", text="full"), WAYS
+            )
+            for n in range(5)
+        ]
+
+        assert done == ["temporary"] * 4 + ["bounced"]
+
+    def test_a_bounce_of_nothing_of_ours_changes_nothing(self, plan_51: Engine) -> None:
+        strange = Bounce("b1", None, "<x@y>", permanent=True, status="5.1.1", text="")
+
+        assert plan_51.inbox.bounce(strange, WAYS) == "stranger"
+
+
+class TestTheBot:
+    def test_a_code_links_the_chat_it_comes_from_once(self, plan_51: Engine) -> None:
+        own = person(plan_51, "cv.so-tai-chinh")
+        code, _ = plan_51.contacts.link_code(own)
+
+        assert said(plan_51.inbox.written("u1", "chat-7", f"ma {code}")).startswith("Đã liên kết")
+        assert plan_51.inbox.written("u1", "chat-7", f"ma {code}") is None
+        assert "không đúng" in said(plan_51.inbox.written("u2", "chat-8", code))
+
+        linked = {c.channel: c for c in plan_51.contacts.listed(own)}["zalo_bot"]
+        assert (linked.state, linked.basis) == ("active", "consent")
+
+    def test_a_code_ends_after_a_quarter_of_an_hour_and_when_a_new_one_is_made(
+        self, plan_51: Engine
+    ) -> None:
+        own = person(plan_51, "cv.so-tai-chinh")
+        first, _ = plan_51.contacts.link_code(own)
+        second, until = plan_51.contacts.link_code(own)
+
+        assert "không đúng" in said(plan_51.inbox.written("u1", "chat-7", first))
+        late = plan_51.at(until)
+        assert "không đúng" in said(late.inbox.written("u2", "chat-7", second))
+
+    def test_one_chat_belongs_to_one_person(self, plan_51: Engine) -> None:
+        for login, event in (("cv.so-tai-chinh", "u1"), ("cv.so-y-te", "u2")):
+            code, _ = plan_51.contacts.link_code(person(plan_51, login))
+            answer = said(plan_51.inbox.written(event, "chat-7", code))
+
+        assert "người khác" in answer
+
+    def test_guessing_codes_is_stopped_for_an_hour(self, plan_51: Engine) -> None:
+        code, _ = plan_51.contacts.link_code(person(plan_51, "cv.so-tai-chinh"))
+        wrong = f"{(int(code) + 1) % 1_000_000:06}"
+
+        answers = [said(plan_51.inbox.written(f"u{n}", "chat-7", wrong)) for n in range(6)]
+
+        assert answers[5].startswith("Đã nhập sai quá nhiều")
+        assert "quá nhiều" in said(plan_51.inbox.written("u9", "chat-7", code))
+
+    @pytest.mark.parametrize("words", ["NHAN {}", "đã nhận #{}", "Đã tiếp nhận {} sẽ làm ngay"])
+    def test_a_word_to_the_bot_acknowledges_a_reminder(self, plan_51: Engine, words: str) -> None:
+        number = assignment(plan_51, 5, "so-noi-vu")
+
+        answer = said(plan_51.inbox.written("u1", "demo-cv-so-noi-vu", words.format(number)))
+
+        row, _ = plan_51.lists.assignment(number)
+        assert answer.startswith("Đã ghi nhận")
+        assert row.paused_until is not None
+
+    def test_a_stranger_and_somebody_without_the_right_learn_why_not(self, plan_51: Engine) -> None:
+        number = assignment(plan_51, 5, "so-noi-vu")
+
+        assert "Chưa biết bạn là ai" in said(
+            plan_51.inbox.written("u1", "chat-9", f"NHAN {number}")
+        )
+        refused = said(plan_51.inbox.written("u2", "demo-cv-skhcn", f"NHAN {number}"))
+        assert "Đã ghi nhận" not in refused
+        assert "Không tìm thấy" in said(plan_51.inbox.written("u3", "demo-cv-skhcn", "NHAN 99999"))
+
+    def test_a_person_unlinks_and_the_chat_is_forgotten(self, plan_51: Engine) -> None:
+        october = planned(plan_51)
+        own = mine(october, "cv.so-noi-vu")
+
+        assert said(october.inbox.written("u1", "demo-cv-so-noi-vu", "Dừng")).startswith("Đã hủy")
+
+        with october.database.connect() as connection:
+            row = connection.execute(
+                sa.text(
+                    "SELECT sealed, fingerprint, state FROM contact WHERE channel = 'zalo_bot' "
+                    "AND person_id = :id"
+                ),
+                {"id": person(october, "cv.so-noi-vu")},
+            ).one()
+        assert tuple(row) == (None, None, "withdrawn")
+        assert october.deliveries.show(own["zalo_bot"]["id"])["last_code"] == "withdrawn"
+        assert october.deliveries.show(own["email"]["id"])["state"] == "queued"
