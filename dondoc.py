@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.clock import at
+from engine.clock import ZONE, at, local_day
 from engine.errors import EngineError, InvalidData, Sentence
 from engine.service.engine import Engine
 from engine.settings import Settings, keyring
@@ -45,6 +45,10 @@ definition = typer.Typer(help="Quy trình (definitions).", no_args_is_help=True)
 directory = typer.Typer(help="Danh bạ cơ quan (agencies).", no_args_is_help=True)
 calendar = typer.Typer(help="Lịch làm việc (working calendar).", no_args_is_help=True)
 user = typer.Typer(help="Người dùng (people).", no_args_is_help=True)
+deliveries = typer.Typer(help="Các lượt gửi tin (deliveries).", no_args_is_help=True)
+gateways = typer.Typer(help="Các cổng gửi: e-mail, Zalo (ways out).", no_args_is_help=True)
+contact = typer.Typer(help="Địa chỉ nhận tin của một người (contacts).", no_args_is_help=True)
+keys = typer.Typer(help="Khóa niêm phong (sealing keys).", no_args_is_help=True)
 history = typer.Typer(help="Lịch sử (history).", no_args_is_help=True)
 measurement = typer.Typer(help="Đo tốc độ (measurements).", no_args_is_help=True)
 for name, group in {
@@ -56,6 +60,10 @@ for name, group in {
     "directory": directory,
     "calendar": calendar,
     "user": user,
+    "contact": contact,
+    "deliveries": deliveries,
+    "gateways": gateways,
+    "keys": keys,
     "history": history,
     "bench": measurement,
 }.items():
@@ -1254,6 +1262,264 @@ def user_token(
     lasts = None if days is None else timedelta(days=days)
     with _engine() as engine:
         print(engine.people.issue_token(login, label, lasts))
+
+
+# --- contacts and sealing ------------------------------------------------------------------------
+
+
+@contact.command("list")
+def contact_list(
+    login: str,
+    whole: Annotated[bool, typer.Option(help="Hiện đầy đủ (whole addresses)")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Địa chỉ của một người, mục đích và căn cứ lưu (addresses, purpose and basis)."""
+    with _engine() as engine:
+        rows = engine.contacts.listed(engine.people.find(login).id, whole=whole)
+    if as_json:
+        _print([asdict(row) for row in rows])
+        return
+    _table(
+        ("kênh", "địa chỉ", "trạng thái", "mục đích", "căn cứ", "ngày đồng ý", "sửa lúc"),
+        [
+            (r.channel, r.address, r.state, r.purpose, r.basis, r.consented_on, r.changed_at)
+            for r in rows
+        ],
+    )
+
+
+@contact.command("set")
+def contact_set(
+    login: str,
+    channel: str,
+    address: str,
+    consented: Annotated[
+        str | None, typer.Option(help="ngày đồng ý (day of consent), YYYY-MM-DD")
+    ] = None,
+) -> None:
+    """Ghi hoặc sửa một địa chỉ (enter or correct an address)."""
+    day = None if consented is None else local_day(_moment(consented))
+    with _engine() as engine:
+        engine.contacts.set(engine.people.find(login).id, channel, address, day)
+    _say(f"Đã lưu {channel} của {login}", f"Saved {channel} of {login}")
+
+
+@contact.command("link")
+def contact_link(login: str) -> None:
+    """Cấp mã 6 số để người đó nhắn cho bot Zalo (a code that links a Zalo chat)."""
+    with _engine() as engine:
+        code, until = engine.contacts.link_code(engine.people.find(login).id)
+    print(code)
+    _say(
+        f"Nhắn mã này cho bot trước {until.astimezone(ZONE):%H:%M}.",
+        f"Send it to the bot before {until.astimezone(ZONE):%H:%M}.",
+    )
+
+
+@contact.command("withdraw")
+def contact_withdraw(login: str, channel: Annotated[str | None, typer.Argument()] = None) -> None:
+    """Xóa địa chỉ của một người, một kênh hoặc tất cả (take back one or all addresses)."""
+    with _engine() as engine:
+        named = None if channel is None else [channel]
+        gone = engine.contacts.withdraw(engine.people.find(login).id, named)
+    _say(f"Đã xóa {gone} địa chỉ của {login}", f"Erased {gone} addresses of {login}")
+
+
+@contact.command("erase")
+def contact_erase(login: str) -> None:
+    """Xóa địa chỉ, tùy chọn và nội dung các tin đã gửi (also the texts that were sent)."""
+    with _engine() as engine:
+        texts = engine.contacts.erase(engine.people.find(login).id)
+    _say(
+        f"Đã xóa dữ liệu liên hệ của {login} và nội dung {texts} tin",
+        f"Erased the contact data of {login} and the texts of {texts} messages",
+    )
+
+
+@keys.command("new")
+def keys_new(key_id: Annotated[str, typer.Argument(help="tên khóa (its id)")] = "k1") -> None:
+    """In một khóa mới cho DONDOC_SEAL_KEYS (print a new key)."""
+    from engine.sealing import new_key
+
+    print(new_key(key_id))
+
+
+@keys.command("reseal")
+def keys_reseal() -> None:
+    """Niêm phong lại mọi địa chỉ bằng khóa đứng đầu (seal everything with the first key)."""
+    with _engine() as engine:
+        done = engine.contacts.reseal()
+        current = engine.keyring.current
+    _say(f"Đã niêm phong lại {done} mục bằng khóa {current}", f"Sealed {done} anew by {current}")
+
+
+# --- deliveries ----------------------------------------------------------------------------------
+
+
+@deliveries.command("list")
+def deliveries_list(
+    state: Annotated[list[str] | None, typer.Option(help="dead, unknown, parked, …")] = None,
+    channel: Annotated[str | None, typer.Option()] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Các lượt gửi, mới nhất trước; --state dead: thư chết (newest first; dead letters)."""
+    from engine.store.tables.messages import DELIVERY_STATES
+
+    wrong = [s for s in state or () if s not in DELIVERY_STATES]
+    if wrong:
+        raise typer.BadParameter(", ".join(DELIVERY_STATES), param_hint="--state")
+    with _engine() as engine:
+        rows = engine.deliveries.listed(None, limit, state or (), channel)
+    if as_json:
+        _print([dict(row) for row in rows])
+        return
+    _table(
+        ("mã", "ngày", "kênh", "trạng thái", "lần", "người nhận", "mã lỗi", "tiêu đề"),
+        [
+            (
+                r["id"],
+                r["day"],
+                r["channel"],
+                r["state"],
+                r["attempts"],
+                r["login"],
+                r["last_code"],
+                r["subject"][:60],
+            )
+            for r in rows
+        ],
+    )
+
+
+@deliveries.command("show")
+def deliveries_show(delivery_id: int, as_json: AsJson = False) -> None:
+    """Vì sao gửi, gửi gì, đã thử gì, được trả lời gì (everything known of a delivery)."""
+    from engine.service.letters import EXPLANATIONS
+
+    with _engine() as engine:
+        found = engine.deliveries.show(delivery_id)
+    if as_json:
+        _print(found)
+        return
+    language = _State.language or Settings().language
+
+    def explained(code: str | None) -> str:
+        known = EXPLANATIONS.get(code or "")
+        return code or "" if known is None else f"{code}: {known.into(language)}"
+
+    print(
+        f"{found['id']} {found['channel']} {found['state']} → {found['login']} "
+        f"({found['sent_to'] or '–'}), {found['day']} {found['slot']}, "
+        f"lần {found['attempts']}, {explained(found['last_code'])} {found['last_text'] or ''}"
+    )
+    _table(
+        ("việc", "lý do", "cấp", "vai trò", "cơ quan", "không nêu vì"),
+        [
+            (
+                i["assignment_id"],
+                i["reason"],
+                i["level"],
+                i["role"],
+                i["agency_code"],
+                explained(i["left_out"]),
+            )
+            for i in found["items"]
+        ],
+    )
+    _table(
+        ("lần", "bắt đầu", "kết thúc", "kết quả", "mã", "trả lời"),
+        [
+            (
+                t["number"],
+                t["started_at"],
+                t["finished_at"],
+                t["outcome"],
+                explained(t["code"]),
+                t["text"],
+            )
+            for t in found["tries"]
+        ],
+    )
+    for receipt in found["receipts"]:
+        print(f"biên nhận: {receipt['source']} {receipt['kind']} {receipt['received_at']}")
+    for other in found["beside"]:
+        print(f"cùng tin: {other['id']} {other['channel']} {other['state']}")
+    print(found["subject"] or "", found["body_text"] or "", sep="\n")
+
+
+@deliveries.command("retry")
+def deliveries_retry(delivery_id: int) -> None:
+    """Gửi lại một lượt đã bỏ cuộc (queue it once more)."""
+    with _engine() as engine:
+        engine.deliveries.retry(delivery_id)
+    _say(f"Sẽ gửi lại {delivery_id}", f"Queued {delivery_id} again")
+
+
+@deliveries.command("drop")
+def deliveries_drop(delivery_id: int) -> None:
+    """Bỏ một lượt gửi (it is no longer owed)."""
+    with _engine() as engine:
+        engine.deliveries.drop(delivery_id)
+    _say(f"Đã bỏ {delivery_id}", f"Dropped {delivery_id}")
+
+
+@gateways.command("list")
+def gateways_list(as_json: AsJson = False) -> None:
+    """Trạng thái từng cổng gửi (the state of every way out)."""
+    from notifications.ways import ways
+
+    with _engine() as engine:
+        rows = engine.gateways.listed()
+    used = ways(Settings()).channels
+    if as_json:
+        _print([{**asdict(row), "set_up": row.channel in used} for row in rows])
+        return
+    _table(
+        ("cổng", "đã cài", "trạng thái", "lý do", "từ lúc", "thử lại lúc", "hạn mức còn"),
+        [
+            (
+                r.channel,
+                "có" if r.channel in used else "",
+                r.state,
+                r.reason,
+                r.since,
+                r.probe_at,
+                r.quota_left,
+            )
+            for r in rows
+        ],
+    )
+
+
+@gateways.command("test")
+def gateways_test(
+    channel: str,
+    to: Annotated[str, typer.Option(help="gửi cho ai (login)")],
+    as_json: AsJson = False,
+) -> None:
+    """Gửi thử một tin cho chính mình; được nhận thì mở lại cổng (a message to oneself)."""
+    from notifications.sending import Sender, try_out
+
+    settings = Settings()
+    with _engine() as engine:
+        outcome = try_out(engine, settings, Sender(settings), channel, engine.people.find(to))
+    if as_json:
+        _print(asdict(outcome))
+    else:
+        print(f"{channel}: {outcome.state} {outcome.code} {outcome.text}".rstrip())
+    if outcome.state != "accepted":
+        raise typer.Exit(1)
+
+
+@gateways.command("resume")
+def gateways_resume(channel: str) -> None:
+    """Dùng lại một cổng đang dừng (use a parked way out again)."""
+    from notifications.ways import ways
+
+    with _engine() as engine:
+        waiting = engine.gateways.resume(ways(Settings()), channel)
+    _say(f"{channel}: {waiting} tin chờ sẽ được gửi", f"{channel}: {waiting} deliveries queued")
 
 
 # --- measurements --------------------------------------------------------------------------------

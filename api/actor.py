@@ -53,4 +53,14 @@ def person_of(
 
 
 EngineOf = Annotated[Engine, Depends(engine_of)]
+SettingsOf = Annotated[Settings, Depends(settings_of)]
 PersonOf = Annotated[Person, Depends(person_of)]
+
+
+def administrator_of(person: PersonOf, engine: EngineOf) -> Person:
+    """Return who asks, who has to be an administrator."""
+    engine.people.require_role(person.id, "admin")
+    return person
+
+
+AdministratorOf = Annotated[Person, Depends(administrator_of)]

@@ -7,6 +7,8 @@ from starlette.exceptions import HTTPException
 from api import (
     agencies,
     assignments,
+    contacts,
+    deliveries,
     events,
     extensions,
     health,
@@ -37,7 +39,9 @@ RESOURCES = (
     extensions,
     agencies,
     people,
+    contacts,
     notifications,
+    deliveries,
     indicators,
     statistics,
     events,

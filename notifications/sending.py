@@ -7,17 +7,21 @@ import socket
 from collections import Counter
 from datetime import datetime
 
-from engine.channels import DIGEST_TIME, Limit, Outcome, OutcomeState, Ways
-from engine.clock import ZONE
-from engine.service.deliveries import Attempt, Ready
+from engine.channels import DIGEST_TIME, Outcome, OutcomeState, Ways
+from engine.clock import ZONE, local_day
+from engine.errors import InvalidData, Sentence
+from engine.service.deliveries import Attempt, Content, Ready
 from engine.service.engine import Engine
+from engine.service.letters import Letter
 from engine.service.messages import PlanResult
 from engine.settings import Settings
+from engine.store.people import Person
 from notifications.channels.base import dispatch
 from notifications.channels.mail import GovMail, SmtpServer
 from notifications.channels.zbot import ZaloBot
 from notifications.letters import content
 from notifications.secrets import protect_logs
+from notifications.ways import ways
 
 log = logging.getLogger(__name__)
 
@@ -65,14 +69,6 @@ class Sender:
                 return Outcome(OutcomeState.PARKED, "not-set-up", "this channel is not set up here")
 
 
-def ways(settings: Settings) -> Ways:
-    """Return the channels in use and how fast: mail is the record, Zalo the nudge."""
-    limits = {"email": Limit(settings.smtp_per_minute, settings.smtp_workers)}
-    if settings.zalo_bot_token is not None:
-        limits["zalo_bot"] = Limit(settings.zalo_per_minute, 1)
-    return Ways(limits, settings.mail_from.rpartition("@")[2])
-
-
 def plan_digests(engine: Engine, settings: Settings) -> PlanResult:
     """Make the digests of the engine's day; whoever has one of this day gets no second."""
     return engine.messages.plan(ways(settings))
@@ -95,6 +91,42 @@ def deliver(engine: Engine, settings: Settings, sender: Sender) -> dict[str, int
         for delivery_id in claimed:
             counts[_send_one(engine, settings, sender, out, delivery_id, worker)] += 1
     return dict(counts)
+
+
+def try_out(
+    engine: Engine, settings: Settings, sender: Sender, channel: str, person: Person
+) -> Outcome:
+    """Send a short message to a person on a channel; a gateway that takes it is used again.
+
+    Raises:
+        InvalidData: The person has no address there.
+    """
+    own = engine.contacts.listed(person.id, whole=True)
+    address = next((c.address for c in own if c.channel == channel and c.address), None)
+    if address is None:
+        problem = Sentence(
+            f"{person.login} chưa có địa chỉ ở kênh này; ghi bằng: dondoc contact set",
+            f"{person.login} has no address there; enter one by: dondoc contact set",
+        )
+        raise InvalidData({channel: problem})
+    now = engine.clock.now()
+    token = secrets.token_hex(16)
+    text = f"Tin thử của dondoc lúc {now.astimezone(ZONE):%H:%M %d/%m/%Y}. Không cần trả lời."
+    outcome = sender.send(
+        Ready(
+            id=0,
+            channel=channel,
+            address=address,
+            content=Content("Tin thử của dondoc", text, f"<p>{text}</p>", {}),
+            letter=Letter(0, channel, person.full_name, local_day(now), "test", None, (), None, ()),
+            rfc_message_id=f"<{token}@{ways(settings).domain}>",
+            tracking_id=token,
+            began_at=now,
+        )
+    )
+    if outcome.state is OutcomeState.ACCEPTED:
+        engine.gateways.resume(ways(settings), channel)
+    return outcome
 
 
 def _send_one(  # noqa: PLR0913, PLR0917  what one attempt needs

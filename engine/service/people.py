@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pwdlib import PasswordHash
 
 from engine.clock import local_day
-from engine.errors import EngineError, InvalidData, PersonNotFound, Sentence
+from engine.errors import EngineError, InvalidData, NotAllowed, PersonNotFound, Sentence
 from engine.service.contacts import load_within
 from engine.store import people
 from engine.store.database import translate_database_errors
@@ -92,6 +92,25 @@ class People:
         today = local_day(self._engine.clock.now())
         with translate_database_errors(), self._engine.database.connect() as connection:
             return people.listed(connection, today)
+
+    def require_role(self, person_id: int, role: str) -> None:
+        """Raise unless a person holds a role today, at whatever agency.
+
+        Raises:
+            NotAllowed: The person does not.
+        """
+        now = self._engine.clock.now()
+        with translate_database_errors(), self._engine.database.connect() as connection:
+            actor = people.asking(connection, person_id, now, local_day(now)).actor
+        if actor is None or not any(a.role == role for a in actor.authorities):
+            raise NotAllowed(
+                [
+                    Sentence(
+                        f"việc này cần vai trò {role!r}; liên hệ quản trị viên",
+                        f"this needs the role {role!r}; ask an administrator",
+                    )
+                ]
+            )
 
     def sign_in(self, login: str, password: str, lasts: timedelta) -> tuple[str, Person]:
         """Return a session token and its person.
