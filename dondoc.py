@@ -1023,6 +1023,34 @@ def assignment_show(assignment_id: int, as_of: AsOf = None, as_json: AsJson = Fa
         print(f"{request['definition']} {request['id']}: {request['state']}")
 
 
+@assignment.command("reminders")
+def assignment_reminders(
+    assignment_id: int,
+    definition_name: Annotated[
+        str | None, typer.Option("--definition", help="thử quy trình khác (another policy)")
+    ] = None,
+    due: Annotated[str | None, typer.Option(help="thử thời hạn khác (another date)")] = None,
+    as_of: AsOf = None,
+    as_json: AsJson = False,
+) -> None:
+    """Phần việc này sẽ được nhắc vào ngày nào, ai nhận (when it will be reminded, and whom)."""
+    day = None if due is None else local_day(_moment(due))
+    with _engine(as_of) as engine:
+        coming = engine.sweeps.preview(assignment_id, definition_name, day)
+    if as_json:
+        _print(asdict(coming))
+        return
+    _table(
+        ("ngày", "quy tắc", "cấp", "báo cho"),
+        [(r.day, r.rule, r.level, ", ".join(r.tell)) for r in coming.reminders],
+    )
+    if coming.beyond_calendar:
+        _say(
+            "Còn mốc nằm ngoài lịch làm việc đã nạp.",
+            "Some lie beyond the working calendar that is loaded.",
+        )
+
+
 @assignment.command("do")
 def assignment_do(
     assignment_id: int,

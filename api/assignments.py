@@ -137,6 +137,25 @@ def take_transition(  # noqa: PLR0913, PLR0917  the parts of the request
     )
 
 
+@router.get("/assignments/{assignment_id}/reminders")
+def list_reminders(
+    engine: EngineOf,
+    _: PersonOf,
+    assignment_id: AssignmentId,
+    definition: Annotated[str | None, Query(max_length=60)] = None,
+    due_on: date | None = None,
+) -> dict[str, Any]:
+    """Return when it will be reminded if nothing happens; under another policy or date, to try."""
+    coming = engine.sweeps.preview(assignment_id, definition, due_on)
+    return {
+        "reminders": [
+            {"day": r.day, "rule": r.rule, "level": r.level, "tell": r.tell}
+            for r in coming.reminders
+        ],
+        "beyond_calendar": coming.beyond_calendar,
+    }
+
+
 def delegator(engine: Engine, login: str | None) -> int | None:
     """Return the person a request says to act for."""
     return None if login is None else engine.people.find(login).id

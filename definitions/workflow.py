@@ -99,12 +99,15 @@ class TransitionPart(Part):
     effects: list[Effect] = []
     approves: bool = False
     notify: list[str] = []
+    urgent: bool = False
     opens: WorkflowName | None = None
     raises: Name | None = None
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
         _check_audiences(self.notify)
+        if self.urgent and not self.notify:
+            raise ValueError("an urgent transition tells somebody: `notify` is empty")
         four_eyes = any(g.name == "four_eyes" for g in self.guards)
         if self.approves and not four_eyes:
             raise ValueError("a transition that approves needs the guard four_eyes")
@@ -271,6 +274,7 @@ def _transition(name: str, part: TransitionPart) -> Transition:
         effects=frozenset(part.effects),
         approves=part.approves,
         notify=tuple(part.notify),
+        urgent=part.urgent,
         opens=part.opens,
         raises=part.raises,
     )

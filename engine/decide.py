@@ -390,7 +390,10 @@ def notices(
 ) -> tuple[Notice, ...]:
     """Return who is to be told of a transition."""
     topic = f"{ref.name}.{transition.name}"
-    return tuple(Notice(topic, *addressee(audience, assignment)) for audience in transition.notify)
+    return tuple(
+        Notice(topic, *addressee(audience, assignment), transition.urgent)
+        for audience in transition.notify
+    )
 
 
 def addressee(audience: str, assignment: Assignment) -> tuple[str, str]:

@@ -115,6 +115,7 @@ class Transition:
     effects: frozenset[Effect] = frozenset()
     approves: bool = False  # four-eyes: also held by the database
     notify: tuple[str, ...] = ()  # audiences, see `AUDIENCES`
+    urgent: bool = False  # who is told is told beside the digest
     opens: str | None = None  # definition of a child assignment (an extension request)
     raises: str | None = None  # transition the parent takes at the same time
 
@@ -228,6 +229,9 @@ def to_body(definition: Definition) -> dict[str, Any]:
                 "effects": sorted(e.value for e in t.effects),
                 "approves": t.approves,
                 "notify": list(t.notify),
+                **(
+                    {"urgent": True} if t.urgent else {}
+                ),  # bodies published before stay as they are
                 "opens": t.opens,
                 "raises": t.raises,
             }
@@ -266,6 +270,7 @@ def from_body(body: Mapping[str, Any], version: int) -> Definition:
             effects=frozenset(Effect(e) for e in t["effects"]),
             approves=t["approves"],
             notify=tuple(t["notify"]),
+            urgent=t.get("urgent", False),
             opens=t["opens"],
             raises=t["raises"],
         )

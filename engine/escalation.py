@@ -4,7 +4,8 @@ Policy lives here alone. The sweep asks once per distinct date and definition an
 answers to SQL, which only compares dates.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 from engine.calendar import WorkingCalendar
@@ -85,3 +86,70 @@ def check_from(
     if reached(ladder, phase, clock_on, today, calendar) is not None:
         return today
     return next_check(ladder, phase, clock_on, today, calendar)
+
+
+@dataclass(frozen=True, slots=True)
+class Reminder:
+    """One day on which a rung will be recorded, when nothing happens before."""
+
+    day: date
+    rule: str
+    level: int
+    tell: tuple[str, ...]  # audiences, see `engine.definition.AUDIENCES`
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The reminders to come; `beyond_calendar`: some lie in years nobody has loaded yet."""
+
+    reminders: tuple[Reminder, ...]
+    beyond_calendar: bool
+
+
+def preview(  # noqa: PLR0913  the state of one assignment, by name
+    ladder: Sequence[EscalationStep],
+    phase: Phase,
+    clock_on: date | None,
+    today: date,
+    calendar: WorkingCalendar,
+    *,
+    paused_until: date | None = None,
+    told: Container[tuple[str, int]] = (),
+) -> Preview:
+    """Return what sweeps on every working day from `today` on would record.
+
+    Args:
+        ladder: The policy.
+        phase: Whose turn it is; only rungs of this phase are climbed.
+        clock_on: The date the rungs count from.
+        today: The first day looked at.
+        calendar: Sweeps run on its working days; a rung of a rest day is told on the next one,
+            or replaced by a higher one reached meanwhile.
+        paused_until: Nothing is told up to and including this day.
+        told: (rule, level) recorded already in this round.
+    """
+    starts = [] if paused_until is None else [paused_until + timedelta(days=1)]
+    beyond = False
+    for step in ladder:
+        if clock_on is not None and step.phase is phase:
+            try:
+                starts.append(fires_on(step, clock_on, calendar))
+            except OutsideCalendar:
+                beyond = True
+    found: list[Reminder] = []
+    seen: set[tuple[str, int]] = set()
+    days = set()
+    for start in starts:
+        try:
+            days.add(calendar.next_working(max(start, today)))
+        except OutsideCalendar:
+            beyond = True
+    for day in sorted(days):
+        rung = reached(ladder, phase, clock_on, day, calendar)
+        if rung is None or (paused_until is not None and day <= paused_until):
+            continue
+        key = (rung.rule, rung.level)
+        if key not in told and key not in seen:
+            seen.add(key)
+            found.append(Reminder(day, rung.rule, rung.level, rung.tell))
+    return Preview(tuple(found), beyond)

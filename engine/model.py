@@ -140,6 +140,7 @@ class Notice:
     topic: str
     role: str
     agency: str
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

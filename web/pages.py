@@ -1,16 +1,19 @@
 """The pages, and the one handler behind every button."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Annotated, Any
+from urllib.parse import quote
 
-from fastapi import APIRouter, Cookie, Depends, Path, Request
+from fastapi import APIRouter, Cookie, Depends, Path, Query, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.status import HTTP_303_SEE_OTHER
 
 from engine.clock import local_day
 from engine.deadlines import TimeStatus, time_status
-from engine.definition import Definition, Field, FieldType
+from engine.decide import Availability
+from engine.definition import Definition, Field, FieldType, Transition, acknowledgement
 from engine.errors import EngineError
 from engine.model import Assignment
 from engine.service.engine import Engine
@@ -21,6 +24,7 @@ from web.views import page, status_of, vn_date
 router = APIRouter(default_response_class=Response)
 COOKIE = "dondoc_session"
 ROWS = 100
+REMINDERS = 6
 
 
 def engine_of(request: Request) -> Engine:
@@ -50,26 +54,38 @@ def _person(engine: Engine, session: str | None) -> Person | None:
         return None
 
 
-def _to_sign_in() -> Response:
-    return RedirectResponse("/sign-in", HTTP_303_SEE_OTHER)
+def _to_sign_in(back: str = "/") -> Response:
+    where = "/sign-in" if back == "/" else f"/sign-in?next={quote(back)}"
+    return RedirectResponse(where, HTTP_303_SEE_OTHER)
+
+
+def _own_path(path: str) -> str:
+    """Return a path of ours to go back to; anything that leads elsewhere is the first page."""
+    return path if _OWN_PATH.fullmatch(path) else "/"
+
+
+_OWN_PATH = re.compile(r"/(?:[a-z0-9_-]+(?:/[a-z0-9_-]+)*)?", re.ASCII)
 
 
 @router.get("/sign-in")
-def show_sign_in(request: Request) -> Response:
-    """Show the form to sign in."""
-    return page(request, "sign_in.html", problem=None, login="")
+def show_sign_in(request: Request, next_: Annotated[str, Query(alias="next")] = "/") -> Response:
+    """Show the form to sign in, and keep where the person was going."""
+    return page(request, "sign_in.html", problem=None, login="", next=_own_path(next_))
 
 
 @router.post("/sign-in")
 def sign_in(request: Request, engine: EngineOf, form: FormOf) -> Response:
     """Sign in, or show the form again with what was typed."""
     login = form.get("login", "")
+    back = _own_path(form.get("next", "/"))
     lasts = timedelta(hours=request.app.state.settings.session_hours)
     try:
         token, _ = engine.people.sign_in(login, form.get("password", ""), lasts)
     except SignInRefused as refusal:
-        return page(request, "sign_in.html", 401, problem=refusal.sentence.vi, login=login)
-    answer = RedirectResponse("/", HTTP_303_SEE_OTHER)
+        return page(
+            request, "sign_in.html", 401, problem=refusal.sentence.vi, login=login, next=back
+        )
+    answer = RedirectResponse(back, HTTP_303_SEE_OTHER)
     answer.set_cookie(
         COOKIE,
         token,
@@ -146,8 +162,19 @@ def show_assignment(
     """Show an assignment, what may be done next, and its timeline."""
     person = _person(engine, session)
     if person is None:
-        return _to_sign_in()
+        return _to_sign_in(f"/assignments/{assignment_id}")
     return _assignment_page(request, engine, person, assignment_id)
+
+
+@router.get("/assignments/{assignment_id}/acknowledge")
+def show_acknowledge(
+    request: Request, engine: EngineOf, assignment_id: AssignmentId, session: SessionOf = None
+) -> Response:
+    """Show the form that answers a reminder. Nothing changes: mail scanners follow links."""
+    person = _person(engine, session)
+    if person is None:
+        return _to_sign_in(f"/assignments/{assignment_id}/acknowledge")
+    return _assignment_page(request, engine, person, assignment_id, answering=True)
 
 
 @router.post("/assignments/{assignment_id}/{transition}")
@@ -191,8 +218,12 @@ def _assignment_page(  # noqa: PLR0913  what a page is made of
     refusal: EngineError | None = None,
     tried: str | None = None,
     typed: Mapping[str, str] | None = None,
+    answering: bool = False,
 ) -> Response:
     assignment, definition, answers = engine.available(assignment_id, person.id)
+    answer = acknowledgement(definition)
+    if answering and answer is not None:
+        tried = answer.name
     (row,) = engine.lists.assignments(id=assignment_id)
     _, timeline = engine.lists.assignment(assignment_id)
     return page(
@@ -209,9 +240,24 @@ def _assignment_page(  # noqa: PLR0913  what a page is made of
         latest=_latest(definition, timeline),
         asked=_asked(engine, assignment, definition),
         problem=None if refusal is None else refusal.sentence.vi,
+        notice=_answering(answers, answer) if answering else None,
+        reminders=engine.sweeps.preview(assignment_id).reminders[:REMINDERS],
         tried=tried,
         typed=typed or {},
     )
+
+
+def _answering(answers: Sequence[Availability], answer: Transition | None) -> str:
+    """Return what answering a reminder does, or why it cannot be answered."""
+    for offered in answers:
+        if answer is not None and offered.transition.name == answer.name:
+            if offered.refusal is None:
+                return (
+                    "Ghi hướng xử lý rồi bấm “Đã tiếp nhận”: nhắc việc tạm dừng, sau đó tiếp tục "
+                    "nếu việc chưa xong."
+                )
+            return f"Chưa bấm “Đã tiếp nhận” được: {offered.refusal.vi}."
+    return "Quy trình này không có bước “Đã tiếp nhận”."
 
 
 def _asked(engine: Engine, assignment: Assignment, definition: Definition) -> list[tuple[str, str]]:

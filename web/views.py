@@ -58,9 +58,26 @@ def in_words(status: TimeStatus) -> str:
             return "Trong hạn"
 
 
+_AUDIENCES = {
+    "officer": "chuyên viên",
+    "head": "thủ trưởng cơ quan",
+    "coordinator": "cơ quan thẩm định",
+    "monitor": "cơ quan theo dõi",
+    "office": "Văn phòng UBND",
+    "vice_chair": "Phó Chủ tịch",
+    "chair": "Chủ tịch",
+}
+
+
+def audience(name: str) -> str:
+    """Return who an audience of a ladder is, in words."""
+    return _AUDIENCES[name]
+
+
 templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
 templates.env.undefined = StrictUndefined
 templates.env.filters |= {"vn_date": vn_date, "vn_moment": vn_moment, "in_words": in_words}
+templates.env.filters["audience"] = audience
 
 
 def page(request: Request, name: str, status_code: int = 200, **values: Any) -> Response:

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.clock import local_day
 from engine.deadlines import quarter_end
 from engine.definition import AUDIENCES, Definition, DefinitionRef, Phase
-from engine.escalation import next_check, reached
-from engine.store import definitions, escalations
+from engine.errors import AssignmentNotFound
+from engine.escalation import Preview, next_check, preview, reached
+from engine.store import assignments, definitions, escalations
 from engine.store.database import translate_database_errors
 from engine.store.escalations import ClockKey, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from sqlalchemy import Connection
 
@@ -111,6 +112,74 @@ class Sweeps:
         ids = {place: sorted(found) for place, found in fired.items()}
         return SweepResult(today, sum(map(len, ids.values())), rows, ids)
 
+    def preview(
+        self, assignment_id: int, definition: str | None = None, due_on: date | None = None
+    ) -> Preview:
+        """Return when an assignment will be reminded and escalated if nothing happens before.
+
+        Args:
+            assignment_id: Which assignment.
+            definition: Another policy to try: the newest version of this definition.
+            due_on: Another date to try.
+
+        Raises:
+            AssignmentNotFound: There is none of this id.
+            NotFound: No such definition is published.
+        """
+        engine = self._engine
+        today = local_day(engine.clock.now())
+        with translate_database_errors(), engine.database.connect() as connection:
+            found = assignments.read(connection, assignment_id)
+            if found is None:
+                raise AssignmentNotFound(assignment_id)
+            policy = (
+                engine.reference.definition(connection, found.definition)
+                if definition is None
+                else engine.reference.latest(connection, definition)
+            )
+            calendar = engine.reference.calendar(connection)
+            told = escalations.told(connection, found.id, found.round)
+        tried = definition is not None or due_on is not None
+        return preview(
+            policy.ladder,
+            found.phase,
+            due_on or found.clock_on,
+            today,
+            calendar,
+            paused_until=found.paused_until,
+            told=frozenset() if tried else told,
+        )
+
+    def quarter_rows(self, name: str, person_id: int | None = None) -> list[Mapping[str, Any]]:
+        """Return the table of a quarter: what it left overdue, an assignment a row.
+
+        Args:
+            name: The quarter, like 2025Q3.
+            person_id: Only what this person was told; None: everything.
+
+        Returns:
+            Rows with plan, task, title, lead, period, original_due_on, due_on, days_at_end (late
+            at the end of the quarter), days_now, state_label, level and extensions.
+        """
+        engine = self._engine
+        today = local_day(engine.clock.now())
+        ends_on = quarter_end(name, today)
+        with translate_database_errors(), engine.database.connect() as connection:
+            rows = escalations.quarter_rows(connection, name, person_id, today)
+            definitions = {
+                ref: engine.reference.definition(connection, ref)
+                for ref in {_ref(row) for row in rows}
+            }
+        return [
+            {
+                **row,
+                "days_at_end": (ends_on - row["due_on"]).days,
+                "days_now": ((row["reported_on"] or today) - row["due_on"]).days,
+                "state_label": definitions[_ref(row)].states[row["state"]].label,
+            }
+            for row in rows
+        ]
+
     def _step(
         self, connection: Connection, key: ClockKey, today: date, calendar: WorkingCalendar
     ) -> Step:
@@ -131,3 +200,7 @@ class Sweeps:
             DefinitionRef(row["name"], row["version"]) for row in definitions.listed(connection)
         ]
         return [(ref, self._engine.reference.definition(connection, ref)) for ref in refs]
+
+
+def _ref(row: Mapping[str, Any]) -> DefinitionRef:
+    return DefinitionRef(row["definition_name"], row["definition_version"])

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, text
 
+from engine.clock import local_day
 from engine.definition import DefinitionRef, Phase
 from engine.model import Assignment, Decision, Event
 from engine.store.prepared import Answer, Prepared
@@ -176,6 +177,8 @@ def insert_opened(connection: Connection, decisions: Iterable[Decision]) -> None
         connection.execute(insert(e), [event_row(d.event) for d in made])
 
 
+_SETTLING = frozenset({Phase.DONE, Phase.FINAL})
+
 _LOCK = Prepared(whole.where(a.c.id == bindparam("id")).with_for_update(of=a))
 
 # Compare-and-set, events and outbox rows in one statement and one round trip, for one decision or
@@ -197,7 +200,8 @@ WITH changed AS (
     previous_state text, paused_until date, extension_open boolean, extensions int,
     next_check_on date, facts jsonb, at timestamptz, transition text, actor_id bigint,
     acting_for_id bigint, agency_code text, role text, data jsonb, changes jsonb,
-    previous_hash text, definition_version int, topic text, tell jsonb, key text, request_hash text)
+    previous_hash text, definition_version int, topic text, tell jsonb, settled_topic text,
+    settled_on date, key text, request_hash text)
   WHERE a.id = i.id AND a.version = i.old_version AND a.state = i.old_state
   RETURNING i.*
 ), written AS (
@@ -208,24 +212,41 @@ WITH changed AS (
   FROM changed
 )"""
 _TOLD = """, told AS (
+  INSERT INTO outbox (topic, role, agency_code, assignment_id, seq, created_at, urgent)
+  SELECT topic, t.role, t.agency, id, version, at, t.urgent
+  FROM changed CROSS JOIN LATERAL
+    jsonb_to_recordset(tell) AS t(role text, agency text, urgent boolean)
+)"""
+# Work that is done: nobody is reminded of it any more, and whoever it had been escalated to is
+# told so, unless the transition tells them anyway.
+_SETTLED = """, settled AS (
+  UPDATE escalation s SET settled_on = c.settled_on FROM changed c
+  WHERE s.assignment_id = c.id AND c.settled_on IS NOT NULL AND s.settled_on IS NULL
+  RETURNING s.assignment_id, s.role, s.agency_code, s.level, s.planned_on
+), closing AS (
   INSERT INTO outbox (topic, role, agency_code, assignment_id, seq, created_at)
-  SELECT topic, t.role, t.agency, id, version, at
-  FROM changed CROSS JOIN LATERAL jsonb_to_recordset(tell) AS t(role text, agency text)
+  SELECT DISTINCT c.settled_topic, s.role, s.agency_code, c.id, c.version, c.at
+  FROM settled s JOIN changed c ON c.id = s.assignment_id
+  WHERE s.level >= 1 AND s.planned_on IS NOT NULL AND NOT EXISTS (
+    SELECT FROM jsonb_to_recordset(c.tell) AS t(role text, agency text)
+    WHERE (t.role, t.agency) = (s.role, s.agency_code))
 )"""
 _REMEMBERED = """, remembered AS (
   INSERT INTO idempotency (person_id, key, request_hash, assignment_id, seq, at)
   SELECT actor_id, key, decode(request_hash, 'hex'), id, version, at FROM changed
 )"""
 _APPLY = {
-    (told, remembered): Prepared(
+    (told, settled, remembered): Prepared(
         text(
             _CHANGED
             + (_TOLD if told else "")
+            + (_SETTLED if settled else "")
             + (_REMEMBERED if remembered else "")
             + " SELECT id FROM changed"
         )
     )
     for told in (False, True)
+    for settled in (False, True)
     for remembered in (False, True)
 }
 
@@ -249,7 +270,8 @@ def send_apply(
     """
     rows = [_apply_row(before, decision, remembered) for before, decision in decisions]
     told = any(decision.notices for _, decision in decisions)
-    statement = _APPLY[told, remembered is not None]
+    settled = any(decision.assignment.phase in _SETTLING for _, decision in decisions)
+    statement = _APPLY[told, settled, remembered is not None]
     return statement.send(connection, {"decisions": json.dumps(rows)})
 
 
@@ -292,7 +314,11 @@ def _apply_row(
         "previous_hash": event.previous_hash.hex(),
         "definition_version": after.definition.version,
         "topic": f"{after.definition.name}.{event.transition}",
-        "tell": [{"role": n.role, "agency": n.agency} for n in decision.notices],
+        "tell": [
+            {"role": n.role, "agency": n.agency, "urgent": n.urgent} for n in decision.notices
+        ],
+        "settled_topic": f"{after.definition.name}.settled",
+        "settled_on": local_day(event.at).isoformat() if after.phase in _SETTLING else None,
         "key": remembered.key if remembered else None,
         "request_hash": remembered.request_hash.hex() if remembered else None,
     }

@@ -183,6 +183,44 @@ def quarter(
     return rows, {("quarter", f["level"]): f["ids"] for f in fired or ()}
 
 
+def told(connection: Connection, assignment_id: int, round_: int) -> set[tuple[str, int]]:
+    """Return the (rule, level) recorded of an assignment in a round."""
+    rows = connection.execute(
+        text(
+            "SELECT DISTINCT rule, level FROM escalation "
+            "WHERE assignment_id = :id AND round = :round AND period = ''"
+        ),
+        {"id": assignment_id, "round": round_},
+    )
+    return {(row[0], row[1]) for row in rows}
+
+
+_QUARTER_ROWS = text(
+    "SELECT DISTINCT ON (l.number, k.number, b.name, a.id) a.id AS assignment_id, "
+    "l.number AS plan, k.number AS task, k.title, b.name AS lead, a.period, "
+    "a.original_due_on, a.due_on, a.state, a.definition_name, a.definition_version, a.phase, "
+    "a.reported_on, a.completed_on, a.extensions, e.level, e.fired_on "
+    "FROM escalation e JOIN assignment a ON a.id = e.assignment_id "
+    "JOIN agency b ON b.code = a.agency_code "
+    "JOIN task k ON k.id = a.task_id JOIN plan l ON l.id = k.plan_id "
+    "WHERE e.rule = 'quarter' AND e.period = :quarter AND (CAST(:person_id AS bigint) IS NULL "
+    "OR EXISTS (SELECT FROM role_grant g WHERE g.person_id = :person_id "
+    "AND (g.role, g.agency_code) = (e.role, e.agency_code) AND g.valid_from <= :day "
+    "AND coalesce(g.valid_to, 'infinity') >= :day)) "
+    "ORDER BY l.number, k.number, b.name, a.id, e.level DESC"
+)
+
+
+def quarter_rows(
+    connection: Connection, quarter_name: str, person_id: int | None, day: date
+) -> list[Mapping[str, Any]]:
+    """Return what a quarter left overdue, an assignment a row; of what a person was told."""
+    rows = connection.execute(
+        _QUARTER_ROWS, {"quarter": quarter_name, "person_id": person_id, "day": day}
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
 def _step_row(step: Step) -> dict[str, Any]:
     return {
         "definition_name": step.key.definition_name,
