@@ -36,6 +36,7 @@ DATA: dict[str, Any] = {
     "percent": 50,
     "progress": "x",
     "answer": "x",
+    "message": "x",
     "result": "r",
     "new_due_on": "2026-06-30",
     "extension_reason": "x",

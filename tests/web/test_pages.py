@@ -39,12 +39,59 @@ def signed_in(browser: TestClient, login: str) -> TestClient:
 
 
 def test_whoever_is_not_signed_in_is_sent_to_the_form(browser: TestClient) -> None:
-    for path in ("/", "/tasks", "/assignments/1"):
+    for path, form in (
+        ("/", "/sign-in"),
+        ("/tasks", "/sign-in"),
+        ("/assignments/1", "/sign-in?next=/assignments/1"),
+    ):
         answer = browser.get(path, follow_redirects=False)
-        assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+        assert (answer.status_code, answer.headers["location"]) == (303, form)
     wrong = browser.post("/sign-in", data={"login": "cv.so-noi-vu", "password": "x"}, headers=OWN)
     assert wrong.status_code == 401
     assert 'value="cv.so-noi-vu"' in wrong.text
+
+
+def test_the_link_of_a_reminder_leads_through_the_form_to_the_answer(
+    browser: TestClient, plan_51: Engine
+) -> None:
+    number = assignment(plan_51, 5, "so-noi-vu")
+    link = f"/assignments/{number}/acknowledge"
+
+    form = browser.get(link)
+    assert f'name="next" value="{link}"' in form.text
+    signed = browser.post(
+        "/sign-in",
+        data={"login": "cv.so-noi-vu", "password": PASSWORD, "next": link},
+        headers=OWN,
+    )
+    assert "nhắc việc tạm dừng" in signed.text
+    assert plan_51.lists.assignment(number)[0].paused_until is None  # reading changes nothing
+
+    answered = browser.post(link, data={"answer": "Đang làm", "version": "1"}, headers=OWN)
+    assert plan_51.lists.assignment(number)[0].paused_until is not None
+    assert answered.status_code == 200
+    assert "Chưa bấm “Đã tiếp nhận” được" in browser.get(link).text
+
+
+@pytest.mark.parametrize("target", ["https://x.example/", "//x.example", "/\\x", "javascript:0"])
+def test_signing_in_never_leads_elsewhere(browser: TestClient, target: str) -> None:
+    answer = browser.post(
+        "/sign-in",
+        data={"login": "cv.so-noi-vu", "password": PASSWORD, "next": target},
+        headers=OWN,
+        follow_redirects=False,
+    )
+    assert answer.headers["location"] == "/"
+
+
+def test_an_assignment_says_when_it_will_be_reminded(browser: TestClient, plan_51: Engine) -> None:
+    number = assignment(plan_51, 47, "skhcn")
+
+    page = signed_in(browser, "dp.skhcn").get(f"/assignments/{number}")
+
+    assert "Lịch nhắc việc" in page.text
+    assert "23/09/2025: nhắc (chuyên viên)" in page.text
+    assert "07/10/2025: báo cấp 2 (chuyên viên, thủ trưởng cơ quan" in page.text
 
 
 def test_one_task_is_moved_by_clicking_alone(browser: TestClient, plan_51: Engine) -> None:
