@@ -1,93 +1,25 @@
-"""A digest -> subject, text, HTML and the short text for Zalo."""
+"""A digest or a notice -> subject, text, HTML, the short text for Zalo, template parameters.
 
-import unicodedata
+The mail is the record and holds the complete table; a Zalo text is the nudge.
+"""
+
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from notifications.domain import Digest, DigestItem, Rendered
+from engine.clock import ZONE
+from notifications.domain import Digest, DigestItem, Notice, Rendered, Section
+from notifications.rendering import fitting, wording
+from notifications.rendering.cleaning import clean_digest, clean_notice, short
+from notifications.rendering.fitting import ZALO_LIMIT
 
-ZALO_LIMIT = 1900
-"""Characters of a Zalo text; the platform takes 2,000 (bot API reference)."""
+__all__ = ["NOTE_LIMIT", "ZALO_LIMIT", "render", "render_notice"]
 
-TITLE_LIMIT = 80
-
-_SECTIONS = (
-    ("overdue", "Nhiệm vụ quá hạn"),
-    ("quarter", "Quá hạn khi kết thúc quý"),
-    ("due", "Nhiệm vụ sắp đến hạn"),
-    ("waiting", "Chờ thẩm định, quyết định"),
-    ("news", "Diễn biến mới"),
-)
-
-
-def _section(item: DigestItem) -> str:
-    match item.reason:
-        case "overdue" | "quarter":
-            return item.reason
-        case reason if reason.startswith("due_in_"):
-            return "due"
-        case reason if reason.endswith("_waiting"):
-            return "waiting"
-        case _:
-            return "news"
-
-
-_NEWS = {
-    "submit_plan": "kế hoạch chờ duyệt",
-    "submit_report": "báo cáo chờ thẩm định",
-    "approve_plan": "kế hoạch đã được duyệt",
-    "return_plan": "kế hoạch bị trả lại",
-    "approve_report": "kết quả đã được phê duyệt",
-    "return_report": "báo cáo bị trả lại, yêu cầu bổ sung",
-    "decline": "cơ quan từ chối, chờ xem xét",
-    "insist": "không chấp nhận từ chối",
-    "request_extension": "có đề nghị gia hạn",
-    "extend": "đã gia hạn",
-    "settle_extension": "đề nghị gia hạn đã kết thúc",
-    "reopen": "được mở lại",
-    "suspend": "tạm dừng",
-    "resume": "tiếp tục thực hiện",
-    "withdraw": "thu hồi",
-    "transfer": "chuyển giao",
-    "supersede": "thay thế",
-}
-
-
-def _note(item: DigestItem) -> str:
-    if _section(item) == "news":
-        transition = item.reason.rpartition(".")[2]
-        return _NEWS.get(transition, "có diễn biến mới")
-    if item.days_overdue > 0:
-        return f"quá hạn {item.days_overdue} ngày"
-    return "chờ quyết định" if item.due_on is None else f"hạn {vn_date(item.due_on)}"
-
-
-def _period(name: str | None) -> str:
-    """Return a reporting period in words, after a separator; nothing for a task without."""
-    if name is None:
-        return ""
-    year, _, quarter = name.partition("Q")
-    return f" · kỳ {_ROMAN[quarter]}/{year}" if quarter else f" · kỳ năm {year}"
-
-
-_ROMAN = {"1": "quý I", "2": "quý II", "3": "quý III", "4": "quý IV"}
-
-
-def vn_date(day: date | None) -> str:
-    """Return a date as it is written in Vietnam."""
-    return "không có thời hạn" if day is None else f"{day:%d/%m/%Y}"
-
-
-def short(title: str) -> str:
-    """Return a title cut at a word, at most `TITLE_LIMIT` characters."""
-    title = unicodedata.normalize("NFC", title)
-    if len(title) <= TITLE_LIMIT:
-        return title
-    return title[: TITLE_LIMIT - 1].rpartition(" ")[0] + "…"
-
+NOTE_LIMIT = 1000
+"""Size of a person's own words in a mail; the page of the assignment has all of them."""
 
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -96,45 +28,157 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.filters |= {"vn_date": vn_date, "short": short, "note": _note, "period": _period}
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """An item in words."""
+
+    item: DigestItem
+    code: str
+    period: str
+    due: str
+    late: str
+    state: str
+    next_step: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The rows of a section under its heading."""
+
+    name: str
+    heading: str
+    rows: list[_Row]
 
 
 def render(digest: Digest) -> Rendered:
-    """Return the texts of a digest, the most urgent first."""
-    urgent_first = sorted(digest.items, key=lambda i: (-i.days_overdue, i.task_number))
-    sections = [
-        (label, [item for item in urgent_first if _section(item) == name])
-        for name, label in _SECTIONS
-    ]
+    """Return the texts of a digest, the most urgent first.
+
+    Args:
+        digest: At least one item; texts of any content.
+
+    Returns:
+        A subject of one line and at most 120 characters; text and HTML with every item; a Zalo
+        text of at most `ZALO_LIMIT` characters, counted as UTF-16 units, with the link at its
+        end; parameters for a ZBS template.
+
+    Raises:
+        ValueError: The digest has no items: nothing is to be told.
+    """
+    if not digest.items:
+        raise ValueError("a digest without items tells nothing")
+    digest = clean_digest(digest)
     values: dict[str, Any] = {
         "digest": digest,
-        "sections": [(label, items) for label, items in sections if items],
-        "overdue": sum(1 for item in digest.items if item.days_overdue > 0),
-        "total": len(digest.items),
+        "agencies": wording.agencies(digest),
+        "day": wording.vn_date(digest.day),
+        "counts": wording.counts(digest.items),
+        "quarter": None if digest.quarter is None else wording.period(digest.quarter),
+        "groups": _groups(digest),
+        "urgent": digest.slot == "urgent",
     }
-
-    def text(name: str) -> str:
-        made = _templates.get_template(f"digest/{name}").render(values)
-        return unicodedata.normalize("NFC", made)
-
     return Rendered(
-        subject=" ".join(text("subject.txt").split()),  # a line break would end the header
-        text=text("body.txt"),
-        html=text("body.html"),
-        zalo=_cut(text("zalo.txt"), len(digest.items), digest.url),
+        subject=fitting.subject(digest),
+        text=_templates.get_template("digest/body.txt").render(values),
+        html=_templates.get_template("digest/body.html").render(values),
+        zalo=fitting.zalo(digest),
+        parameters=fitting.parameters(digest),
     )
 
 
-def _cut(text: str, total: int, url: str) -> str:
-    """Return at most `ZALO_LIMIT` characters, cut at a line, saying how many are left out."""
-    if len(text) <= ZALO_LIMIT:
-        return text
-    lines = text.split("\n")
-    bullets = sum(1 for line in lines if line.startswith("•"))
-    while lines:
-        lines.pop()
-        kept = sum(1 for line in lines if line.startswith("•"))
-        tail = f"… và {bullets - kept} việc khác (tất cả {total}). Xem: {url}"
-        if len("\n".join([*lines, tail])) <= ZALO_LIMIT:
-            return "\n".join([*lines, tail])
-    return f"{total} việc. Xem: {url}"
+def _groups(digest: Digest) -> list[_Group]:
+    items = wording.most_urgent_first(digest.items)
+    groups = [
+        _Group(
+            section.value,
+            wording.heading(section, digest.quarter),
+            [_row(item, digest.day) for item in items if item.section is section],
+        )
+        for section in Section
+    ]
+    return [group for group in groups if group.rows]
+
+
+def _row(item: DigestItem, day: date) -> _Row:
+    return _Row(
+        item=item,
+        code=wording.code(item),
+        period="" if item.period is None else wording.period(item.period),
+        due=wording.vn_date(item.due_on),
+        late=wording.lateness(item, day),
+        state=wording.state(item),
+        next_step=wording.next_step(item),
+        note=short(item.note, NOTE_LIMIT),
+    )
+
+
+_GATEWAYS = {
+    "email": "Thư điện tử",
+    "zalo_bot": "Zalo Bot",
+    "zalo_oa": "Zalo OA",
+    "zalo_zbs": "Zalo ZBS (số điện thoại)",
+    "zalo_uid": "Zalo ZBS (mã người dùng)",
+    "apprise": "Apprise",
+}
+
+_HAPPENED = {
+    "parked": "đã tạm dừng",
+    "needs_consent": "cần cấp quyền lại",
+    "active": "đã hoạt động trở lại",
+}
+
+
+def render_notice(notice: Notice) -> Rendered:
+    """Return the texts of a notice to an administrator: what stopped, why, what to do.
+
+    Raises:
+        ValueError: The state is none that a notice is sent for.
+    """
+    if notice.state not in _HAPPENED:
+        raise ValueError(f"no notice is sent for a gateway that is {notice.state!r}")
+    notice = clean_notice(notice)
+    gateway = _GATEWAYS.get(notice.gateway, short(notice.gateway, 40))
+    happened = f"{gateway} {_HAPPENED[notice.state]}"
+    since = f"{notice.since.astimezone(ZONE):%H:%M ngày %d/%m/%Y}"
+    values: dict[str, Any] = {
+        "notice": notice,
+        "reason": short(notice.reason, NOTE_LIMIT),
+        "happened": happened,
+        "since": since,
+        "waiting": _waiting(notice),
+        "steps": _steps(notice),
+    }
+    return Rendered(
+        subject=f"[Kênh gửi tin] {happened} – {notice.waiting} tin chờ",
+        text=_templates.get_template("notice/body.txt").render(values),
+        html=_templates.get_template("notice/body.html").render(values),
+        zalo=fitting.fitted([f"{happened} từ {since}.", _waiting(notice)], notice.url),
+        parameters={},
+    )
+
+
+def _waiting(notice: Notice) -> str:
+    if notice.waiting == 0:
+        return "Không có tin nào đang chờ."
+    if notice.state == "active":
+        return f"{notice.waiting} tin đang chờ sẽ được gửi dần; không cần gửi lại bằng tay."
+    return f"{notice.waiting} tin đang chờ; tin không mất, sẽ gửi khi kênh hoạt động lại."
+
+
+def _steps(notice: Notice) -> list[str]:
+    name = notice.gateway
+    if notice.state == "active":
+        return []
+    if notice.state == "needs_consent":
+        return [
+            "Người quản trị OA cấp quyền lại: chạy dondoc oa connect và làm theo hướng dẫn.",
+            "Kiểm tra: dondoc oa status.",
+            f"Gửi thử: dondoc gateways test {name} --to TÊN_ĐĂNG_NHẬP.",
+        ]
+    return [
+        "Sửa nguyên nhân nêu ở trên (tài khoản, mật khẩu, gói dịch vụ, mẫu tin hoặc đường mạng).",
+        f"Gửi thử: dondoc gateways test {name} --to TÊN_ĐĂNG_NHẬP.",
+        f"Mở lại kênh: dondoc gateways resume {name}.",
+    ]

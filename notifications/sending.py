@@ -16,7 +16,7 @@ from engine.store.messages import FrozenMessage, Owed, WaitingItem
 from notifications.channels.base import dispatch
 from notifications.channels.mail import GovMail, SmtpServer
 from notifications.channels.zbot import ZaloBot
-from notifications.domain import Digest, DigestItem, Outcome, OutcomeState
+from notifications.domain import Digest, DigestItem, Outcome, OutcomeState, Section
 from notifications.render import render
 from notifications.secrets import protect_logs
 
@@ -102,10 +102,13 @@ def plan_digests(engine: Engine, settings: Settings) -> PlanResult:
         rendered = render(
             Digest(
                 recipient_name=first.person_name,
-                agency_name=first.agency_name,
+                agency_names=(first.agency_name,),
                 day=day,
+                slot="daily",
+                quarter=None,
                 url=f"{base}/",
                 items=tuple(_item(item, day, base) for item in _one_each(items)),
+                titles_in_zalo=True,
             )
         )
         return FrozenMessage(
@@ -196,6 +199,8 @@ def _weight(item: WaitingItem) -> tuple[bool, int]:
 def _item(item: WaitingItem, day: date, base: str) -> DigestItem:
     late = item.due_on is not None and item.phase in {"open", "review"} and item.due_on < day
     return DigestItem(
+        section=_section(item),
+        assignment_id=item.assignment_id,
         plan_number=item.plan_number,
         task_number=item.task_number,
         title=item.title,
@@ -205,5 +210,18 @@ def _item(item: WaitingItem, day: date, base: str) -> DigestItem:
         days_overdue=(day - item.due_on).days if late and item.due_on else 0,
         reason=item.reason,
         level=item.level,
+        note="",
+        state_label="",
         url=f"{base}/assignments/{item.assignment_id}",
+        can_acknowledge=False,
     )
+
+
+def _section(item: WaitingItem) -> Section:
+    if item.level is None:
+        return Section.NEWS
+    if item.reason == "quarter":
+        return Section.QUARTER
+    if item.reason.startswith("due_in_"):
+        return Section.DUE
+    return Section.WAITING if item.reason.endswith("_waiting") else Section.OVERDUE
