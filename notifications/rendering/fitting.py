@@ -135,6 +135,8 @@ def _opening(digest: Digest, items: list[DigestItem], number: int) -> str:
 
 def _bullet(digest: Digest, item: DigestItem) -> list[str]:
     words = [f"• {short(item.plan_number, _CODE_LIMIT)}, NV {item.task_number}"]
+    if item.period is not None:
+        words.append(f", kỳ {period(item.period)}")
     if item.lead_name not in digest.agency_names:
         words.append(f" ({short(item.lead_name, _NAME_LIMIT)})")
     if digest.titles_in_zalo:

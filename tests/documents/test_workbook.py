@@ -2,7 +2,6 @@
 
 import io
 import zipfile
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
 import pytest
@@ -49,7 +48,9 @@ def test_it_prints_on_a4_landscape_one_page_wide_with_headings_on_every_page() -
     sheet = read(workbook("Tổng hợp", COLUMNS, ROWS, "Ghi chú"))
 
     assert (sheet.page_setup.orientation, sheet.page_setup.paperSize) == ("landscape", 9)
-    assert sheet.sheet_properties.pageSetUpPr.fitToPage  # one page wide is its default
+    fit = sheet.sheet_properties.pageSetUpPr
+    assert fit is not None
+    assert fit.fitToPage  # one page wide is its default
     assert sheet.page_setup.fitToHeight == 0
     assert sheet.print_title_rows == "$3:$3"
     assert sheet.freeze_panes == "A4"
@@ -108,9 +109,9 @@ def test_control_characters_and_overrides_go_and_lines_stay() -> None:
 
 
 def test_ten_thousand_rows_are_a_table_like_any_other() -> None:
-    rows: Iterator[list[Value]] = ([n, f"Nhiệm vụ {n}", date(2025, 1, 1)] for n in range(10_000))
+    rows: list[list[Value]] = [[n, f"Nhiệm vụ {n}", date(2025, 1, 1)] for n in range(10_000)]
 
-    sheet = read(workbook("Tổng hợp", COLUMNS, rows, "Ghi chú"))
+    sheet = read(workbook("Tổng hợp", COLUMNS, iter(rows), "Ghi chú"))
 
     assert sheet.max_row == 10_003
     assert sheet["A10003"].value == 9_999
