@@ -249,6 +249,15 @@ def test_a_link_is_kept_whole_and_left_out_where_it_cannot_fit() -> None:
     assert left_out.endswith("Xem trên hệ thống theo dõi nhiệm vụ.")
 
 
+def test_emoji_count_twice_against_the_limit_of_a_zalo_text() -> None:
+    item = replace(an_item(1, Section.URGENT), title="🚒" * 60, note="🚒" * 150)
+
+    zalo = render(a_digest(*(replace(item, task_number=n) for n in range(8)))).zalo
+
+    assert "việc khác (tất cả 8)" in zalo
+    assert len(zalo.encode("utf-16-le")) // 2 <= ZALO_LIMIT
+
+
 def test_long_words_of_a_person_are_cut_in_the_mail() -> None:
     rendered = render(a_digest(replace(an_item(1), note="đề nghị " * 1000)))
 
