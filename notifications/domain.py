@@ -1,39 +1,33 @@
-"""The values of a message on its way: what is to be read, and how it reads."""
+"""The values of a message on its way: digest, notice, rendered texts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
-from engine.channels import Outcome, OutcomeState
-
-__all__ = [
-    "Digest",
-    "DigestItem",
-    "Notice",
-    "Outcome",
-    "OutcomeState",
-    "Rendered",
-    "Section",
-]
-
 
 class Section(StrEnum):
-    """Where a line of a digest stands, in the order it is read."""
+    """Why an item is told, in the order a digest is read."""
 
-    URGENT = "urgent"
-    OVERDUE = "overdue"
-    QUARTER = "quarter"
-    DUE = "due"
-    WAITING = "waiting"
-    NEWS = "news"
-    SETTLED = "settled"
-    STANDING = "standing"
+    URGENT = "urgent"  # somebody asks for action now
+    OVERDUE = "overdue"  # a rung after the due date was reached
+    QUARTER = "quarter"  # left overdue at the end of a quarter
+    DUE = "due"  # the due date is near
+    WAITING = "waiting"  # somebody's decision is awaited
+    NEWS = "news"  # what happened since the last digest
+    SETTLED = "settled"  # the closing line to whoever had been escalated to
+    STANDING = "standing"  # told before and still open: state, not news
 
 
 @dataclass(frozen=True, slots=True)
 class DigestItem:
-    """One line of a digest."""
+    """One assignment in a digest.
+
+    `period` is "2025Q3" or "2025"; `reason` the rule of the ladder or the transition it tells;
+    `level` the rung, None for news; `note` a person's own words, of any length and content;
+    `state_label` the Vietnamese name of the state now. `can_acknowledge` tells whether the
+    recipient may answer "đã tiếp nhận" and pause the reminders.
+    """
 
     section: Section
     assignment_id: int
@@ -54,7 +48,11 @@ class DigestItem:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """Everything one person is told in one message."""
+    """Everything one person is told at one time.
+
+    `slot` is "daily" or "urgent"; `quarter` ("2025Q3") says that the table of a quarter is
+    attached. Without `titles_in_zalo` a Zalo text carries codes only: it leaves the network.
+    """
 
     recipient_name: str
     agency_names: tuple[str, ...]
@@ -68,7 +66,11 @@ class Digest:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What an administrator is told of a gateway."""
+    """What an administrator is told when a gateway stopped or came back.
+
+    `state` is "parked", "needs_consent" or "active"; `reason` the provider's code and text;
+    `waiting` how many deliveries wait for the gateway.
+    """
 
     recipient_name: str
     gateway: str
@@ -81,7 +83,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The texts of a message, NFC."""
+    """The texts of a message, NFC; `parameters` fill a ZBS template."""
 
     subject: str
     text: str

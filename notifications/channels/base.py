@@ -8,7 +8,7 @@ from typing import Any
 
 from apprise import Apprise, AppriseAsset, NotifyBase, NotifyFormat
 
-from notifications.domain import Outcome, OutcomeState
+from engine.channels import Outcome, OutcomeState
 
 # One message, in the caller's thread, once, to where it was addressed. The asset of the instance
 # decides, not that of Apprise (seen in 1.13.1), so both get it.

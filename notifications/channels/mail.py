@@ -12,9 +12,9 @@ from email.policy import compat32
 from email.utils import format_datetime, formataddr
 from pathlib import Path
 
+from engine.channels import Outcome, OutcomeState
 from engine.clock import ZONE
 from notifications.channels.base import Channel
-from notifications.domain import Outcome, OutcomeState
 
 TIMEOUT_SECONDS = 20.0
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import requests
 
+from engine.channels import Outcome, OutcomeState
 from notifications.channels.base import Channel
-from notifications.domain import Outcome, OutcomeState
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0

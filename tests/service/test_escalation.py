@@ -142,7 +142,7 @@ def test_an_answer_pauses_and_then_the_highest_rung_right_is_told_once(plan_51: 
 
     live(plan_51, date(2025, 10, 2), date(2025, 10, 20))
 
-    # Five working days from 1/10 end on 8/10; level 1 (3/10) was passed by, level 2 (7/10) is right.
+    # Five working days from 1/10 end on 8/10; level 1 (3/10) was passed by, level 2 is right.
     overdue = [(day, level) for day, rule, level in rungs(plan_51, number) if rule == "overdue"]
     assert overdue == [
         (date(2025, 10, 1), 0),

@@ -1,0 +1,1 @@
+"""How a message is worded, cleaned and fitted; `notifications.render` puts it together."""
