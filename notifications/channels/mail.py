@@ -6,10 +6,11 @@ answer says whether the mail was taken.
 
 import re
 import smtplib
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.header import Header
@@ -19,8 +20,8 @@ from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from email.policy import compat32
 from email.utils import format_datetime, formataddr
+from io import BufferedReader
 from pathlib import Path
-from socket import SHUT_RDWR
 from time import monotonic
 from urllib.parse import quote
 
@@ -34,13 +35,24 @@ TIMEOUT_SECONDS = 20.0
 TOTAL_SECONDS = 60.0
 """How long one mail may take altogether: a server that dribbles is silent in effect."""
 
+ANSWER_BYTES = 64 * 1024
+"""How long one answer of a server may be."""
+
 MAILS_PER_CONNECTION = 50
 IDLE_SECONDS = 30.0
 
 _WIRE = compat32.clone(linesep="\r\n")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_RELAY = re.compile(r"relay|\b5\.7\.", re.IGNORECASE)
-_UNKNOWN_USER = re.compile(r"\b5\.1\.")
+# Postfix tells only at RCPT what it has against us (smtpd_delay_reject): the relay, the client,
+# its greeting, the sender (X.1.7 and X.1.8 of RFC 3463). A bare 5.7.1 may be about one mailbox
+# that refuses strangers, and must not stop everybody's mail.
+_OURS = re.compile(
+    r"\b5\.1\.[78]\b|relay|client host|helo|sender (?:address|verif|domain|rejected|denied)|"
+    r"authenticat|\bspf\b|\bdkim\b|\bdmarc\b|black ?list|block ?list",
+    re.IGNORECASE,
+)
+_ADDRESS = re.compile(r"\S+@\S+")  # a mailbox may be called relay@…
+_THEIRS = re.compile(r"\b5\.(?:1\.[1236]|2\.\d+)\b")  # RFC 3463: address or mailbox
 
 
 @dataclass(frozen=True)
@@ -115,8 +127,8 @@ class GovMail(Channel):
         # email.policy.SMTP loses spaces between Vietnamese words on Python 3.11 (cpython#92081);
         # Header folds them right: encoded-words of at most 75 characters (RFC 2047).
         whole["Subject"] = Header(title, "utf-8", header_name="Subject").encode()
-        whole["From"] = formataddr((server.from_name, server.from_address))
-        whole["To"] = formataddr((mail.to_name, mail.to_address))
+        whole["From"] = _named("From", server.from_name, server.from_address)
+        whole["To"] = _named("To", mail.to_name, mail.to_address)
         whole["Date"] = format_datetime(mail.sent_at.astimezone(ZONE))
         whole["Message-ID"] = mail.message_id
         if mail.references:
@@ -149,18 +161,27 @@ class SmtpSession:
     """One connection, used for several mails; opened anew when it is old, full or doubtful."""
 
     server: SmtpServer
-    _smtp: smtplib.SMTP | None = field(default=None, init=False, repr=False)
+    _smtp: "_Bounded | None" = field(default=None, init=False, repr=False)
     _used: int = field(default=0, init=False, repr=False)
     _last: float = field(default=0.0, init=False, repr=False)
 
     def hand_over(self, sender: str, recipient: str, mail: bytes) -> Outcome:
-        """Send one mail, as it is on the wire, to one recipient; never raises for the server."""
+        """Send one mail, as it is on the wire, to one recipient; never raises for the server.
+
+        Returns within about `TOTAL_SECONDS`, a second try on a new connection included.
+        """
+        until = monotonic() + TOTAL_SECONDS
         reused = self._fresh()
-        outcome = self._attempt(sender, recipient, mail)
-        if reused and outcome.state is OutcomeState.RETRY and outcome.code in _ENDED:
+        outcome = self._attempt(sender, recipient, mail, until)
+        if (
+            reused
+            and outcome.state is OutcomeState.RETRY
+            and outcome.code in _ENDED
+            and monotonic() < until
+        ):
             # The server had ended the old connection: nothing of this mail was taken.
             self.close()
-            outcome = self._attempt(sender, recipient, mail)
+            outcome = self._attempt(sender, recipient, mail, until)
         self._last = monotonic()
         if outcome.state in {OutcomeState.UNKNOWN, OutcomeState.RETRY, OutcomeState.PARKED}:
             self.close()
@@ -179,11 +200,14 @@ class SmtpSession:
             self.close()
         return self._smtp is not None
 
-    def _attempt(self, sender: str, recipient: str, mail: bytes) -> Outcome:
-        smtp = self._smtp or _new(self.server)
+    def _attempt(self, sender: str, recipient: str, mail: bytes, until: float) -> Outcome:
         began = self._smtp is not None
+        try:
+            smtp = self._smtp or _new(self.server)
+        except (OSError, ssl.SSLError) as problem:  # the file of the authority
+            return Outcome(OutcomeState.PARKED, type(problem).__name__, str(problem))
         self._smtp = smtp
-        with _limited(smtp):
+        with _limited(smtp, until):
             try:
                 if began:
                     smtp.rset()
@@ -209,20 +233,68 @@ class SmtpSession:
         return _after_text(code, answer)
 
 
-_ENDED = frozenset({"SMTPServerDisconnected", "421", "BrokenPipeError", "ConnectionResetError"})
+_ENDED = frozenset(
+    {
+        "421",
+        "SMTPServerDisconnected",
+        "BrokenPipeError",
+        "ConnectionAbortedError",
+        "ConnectionResetError",
+        "SSLEOFError",
+        "SSLZeroReturnError",
+    }
+)
 
 
-def _new(server: SmtpServer) -> smtplib.SMTP:
+class _Bounded(smtplib.SMTP):
+    """smtplib, which reads an answer of any number of lines, with an end to it."""
+
+    context: ssl.SSLContext
+
+    def getreply(self) -> tuple[int, bytes]:
+        """Read one answer of at most `ANSWER_BYTES`."""
+        if self.file is None and self.sock is not None:  # a new connection, or new as TLS
+            self.file = _Lines(self.sock.makefile("rb"))
+        if self.file is not None:
+            self.file.left = ANSWER_BYTES
+        return super().getreply()
+
+
+class _BoundedTls(_Bounded, smtplib.SMTP_SSL):
+    """The same, with TLS from the first byte."""
+
+
+class _Lines:
+    """The lines of a server, until there are too many of them."""
+
+    def __init__(self, file: BufferedReader) -> None:
+        self._file = file
+        self.left = ANSWER_BYTES
+
+    def readline(self, limit: int) -> bytes:
+        if self.left <= 0:
+            raise ConnectionAbortedError("an answer without end")
+        line = self._file.readline(limit)
+        self.left -= len(line)
+        return line
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _new(server: SmtpServer) -> _Bounded:
+    # The name for EHLO: the machine's own may be no name at all, and finding it may take long.
+    local = server.from_address.rpartition("@")[2]
     if server.security == "ssl":
-        return smtplib.SMTP_SSL(timeout=TIMEOUT_SECONDS, context=_context(server))
-    return smtplib.SMTP(timeout=TIMEOUT_SECONDS)
+        context = ssl.create_default_context(cafile=server.ca_file)
+        return _BoundedTls(local_hostname=local, timeout=TIMEOUT_SECONDS, context=context)
+    smtp = _Bounded(local_hostname=local, timeout=TIMEOUT_SECONDS)
+    if server.security == "starttls":
+        smtp.context = ssl.create_default_context(cafile=server.ca_file)
+    return smtp
 
 
-def _context(server: SmtpServer) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=server.ca_file)
-
-
-def _open(smtp: smtplib.SMTP, server: SmtpServer) -> None:
+def _open(smtp: _Bounded, server: SmtpServer) -> None:
     # Given to the constructor, a host is connected to at once, out of reach of the time limit;
     # without it, the name the certificate has to bear is not set.
     smtp._host = server.host  # type: ignore[attr-defined]  # noqa: SLF001
@@ -231,7 +303,7 @@ def _open(smtp: smtplib.SMTP, server: SmtpServer) -> None:
         raise smtplib.SMTPConnectError(code, banner)
     smtp.ehlo_or_helo_if_needed()
     if server.security == "starttls":
-        smtp.starttls(context=_context(server))
+        smtp.starttls(context=smtp.context)
         smtp.ehlo()
     if server.user is not None:
         smtp.login(server.user, server.password or "")
@@ -245,7 +317,8 @@ def _envelope(smtp: smtplib.SMTP, sender: str, recipient: str) -> Outcome | None
     code, answer = smtp.rcpt(recipient)
     if code in {250, 251}:
         return None
-    ours = code == 530 or _RELAY.search(_text(answer)) is not None  # noqa: PLR2004  sign in first
+    said = _ADDRESS.sub("", _text(answer))
+    ours = code in {530, 534, 535} or (_OURS.search(said) and not _THEIRS.search(said))
     return _by_code(code, answer, OutcomeState.PARKED if ours else OutcomeState.FAILED)
 
 
@@ -253,14 +326,24 @@ def _not_taken(problem: Exception) -> Outcome:
     """Return what a failure means before the last dot was written: nothing was taken."""
     name = type(problem).__name__
     match problem:
-        case ssl.SSLCertVerificationError() | smtplib.SMTPNotSupportedError():
+        case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
+            return Outcome(OutcomeState.RETRY, name, str(problem))
+        case ssl.SSLError() | smtplib.SMTPNotSupportedError():
+            # The certificate, the protocol, no STARTTLS or AUTH where we must have it.
             return Outcome(OutcomeState.PARKED, name, str(problem))
-        case smtplib.SMTPAuthenticationError():
+        case (
+            smtplib.SMTPAuthenticationError()
+            | smtplib.SMTPConnectError()
+            | smtplib.SMTPHeloError()
+        ):
+            # Refused before any mail was named: it would be for every mail.
             return _by_code(problem.smtp_code, problem.smtp_error, OutcomeState.PARKED)
         case smtplib.SMTPResponseException():
             return _by_code(problem.smtp_code, problem.smtp_error, OutcomeState.RETRY)
-        case _:
+        case smtplib.SMTPServerDisconnected() | OSError():
             return Outcome(OutcomeState.RETRY, name, str(problem))
+        case _:  # no way of signing in that both sides know
+            return Outcome(OutcomeState.PARKED, name, str(problem))
 
 
 def _after_text(code: int, answer: bytes) -> Outcome:
@@ -269,7 +352,7 @@ def _after_text(code: int, answer: bytes) -> Outcome:
         return Outcome(OutcomeState.ACCEPTED, "250", _text(answer))
     if not 400 <= code <= 599:  # noqa: PLR2004  not an answer of SMTP: it may have been taken
         return Outcome(OutcomeState.UNKNOWN, str(code), _text(answer))
-    nobody = _UNKNOWN_USER.search(_text(answer)) is not None
+    nobody = _THEIRS.search(_text(answer)) is not None
     return _by_code(code, answer, OutcomeState.FAILED if nobody else OutcomeState.REJECTED)
 
 
@@ -278,6 +361,13 @@ def _by_code(code: int, answer: bytes | str, for_good: OutcomeState) -> Outcome:
     # as good as silence.
     state = for_good if 500 <= code <= 599 else OutcomeState.RETRY  # noqa: PLR2004
     return Outcome(state, str(code), _text(answer))
+
+
+def _named(header: str, name: str, address: str) -> str:
+    # formataddr makes one encoded-word of any length; RFC 2047 allows 75 characters.
+    if name.isascii():
+        return formataddr((name, address))
+    return f"{Header(name, 'utf-8', header_name=header).encode()} <{address}>"
 
 
 def _part(attachment: Attachment) -> Message:
@@ -294,20 +384,23 @@ def _text(answer: bytes | str) -> str:
 
 
 @contextmanager
-def _limited(smtp: smtplib.SMTP) -> Iterator[None]:
+def _limited(smtp: smtplib.SMTP, until: float) -> Iterator[None]:
     """Cut the connection when the whole takes too long: reads then end instead of waiting on."""
+    over = threading.Event()
 
     def cut() -> None:
-        if smtp.sock is not None:
-            try:
-                smtp.sock.shutdown(SHUT_RDWR)
-            except OSError:  # ended meanwhile by itself
-                return
+        waits = until - monotonic()
+        while not over.wait(max(waits, 0.0)):
+            waits = 0.2  # a connection that is still being made is cut as soon as it stands
+            if smtp.sock is not None:
+                # Of the socket below: SSLSocket.shutdown leaves a moment of plain text.
+                with suppress(OSError):  # ended meanwhile by itself
+                    socket.socket.shutdown(smtp.sock, socket.SHUT_RDWR)
 
-    timer = threading.Timer(TOTAL_SECONDS, cut)
-    timer.daemon = True
-    timer.start()
+    watch = threading.Thread(target=cut, daemon=True)
+    watch.start()
     try:
         yield
     finally:
-        timer.cancel()
+        over.set()
+        watch.join()

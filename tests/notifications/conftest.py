@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from engine.settings import Settings
 from notifications.standin.mailbox import Mailbox
 from notifications.standin.zalo import ZaloStandIn
-from tests.notifications.mails import OPENED
+from tests.notifications.mails import close_all
 from tests.notifications.sent import TOKEN
 
 
@@ -17,6 +17,7 @@ from tests.notifications.sent import TOKEN
 def mailbox(tmp_path: Path) -> Iterator[Mailbox]:
     with Mailbox(tmp_path / "mail") as running:
         yield running
+        close_all()  # before the loop ends that would see them end
 
 
 @pytest.fixture
@@ -41,5 +42,4 @@ def outside(mailbox: Mailbox, zalo: ZaloStandIn) -> Settings:
 def _sessions_closed() -> Iterator[None]:
     """Close the connections a test opened to mail servers."""
     yield
-    while OPENED:
-        OPENED.pop().close()
+    close_all()

@@ -21,6 +21,12 @@ OPENED: list[SmtpSession] = []
 """What the test opened; closed at its end."""
 
 
+def close_all() -> None:
+    """End every connection the test opened."""
+    while OPENED:
+        OPENED.pop().close()
+
+
 def session(port: int, **server: Any) -> SmtpSession:
     values = {"security": "plain", "from_address": "a@x.example", "from_name": "Hệ thống", **server}
     own = SmtpSession(SmtpServer("127.0.0.1", port, **values))
@@ -51,6 +57,7 @@ def running(smtp: LocalSmtp) -> Iterator[int]:
     try:
         yield port
     finally:
+        close_all()  # before the loop ends that would see them end
         smtp.stop()
 
 
@@ -63,16 +70,16 @@ def scripted(handle: Callable[[socketserver.StreamRequestHandler], None]) -> Ite
             handle(self)
 
     class Server(socketserver.ThreadingTCPServer):
-        daemon_threads = True
         allow_reuse_address = True
 
         def handle_error(self, request: Any, client_address: Any) -> None:
             """Keep quiet: the client went away, as is tested."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         yield server.server_address[1]
+        close_all()  # the server waits for its connections to end
         server.shutdown()
         thread.join()
 

@@ -115,7 +115,7 @@ def test_a_line_beginning_with_a_dot_arrives_with_it() -> None:
         ({"MAIL": "421 too many"}, RETRY, "421"),
         ({"DATA": "554 no"}, REJECTED, "554"),
         ({"DATA": "nonsense"}, RETRY, "-1"),
-        ({"EHLO": "500 what", "HELO": "500 what"}, RETRY, "500"),
+        ({"EHLO": "500 what", "HELO": "500 what"}, PARKED, "500"),
         ({"EHLO": "what", "HELO": "what"}, RETRY, "SMTPServerDisconnected"),
     ],
 )
