@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     smtp_security: str = Field("starttls", pattern="^(plain|starttls|ssl)$")
     smtp_user: str | None = None
     smtp_password: SecretStr | None = None
-    smtp_ca_file: Path | None = Field(None, description="CA of an internal mail relay")
+    smtp_ca_file: Path | None = Field(None, description="CA of an internal mail server")
     smtp_per_minute: int = Field(600, ge=1, description="most messages a minute")
     smtp_workers: int = Field(2, ge=1, le=20, description="connections to the mail server at once")
     mail_from: str = "dondoc@localhost"

@@ -1,4 +1,8 @@
-"""Mails that came back: which delivery, for good or for now (RFC 3464, RFC 3463)."""
+"""Mails that came back: which delivery, for good or for now (RFC 3464, RFC 3463).
+
+Anybody can write to the bounce mailbox. Whatever is in a mail there, it is read or put aside,
+and never stops those behind it.
+"""
 
 import email
 import email.policy
@@ -7,6 +11,7 @@ import imaplib
 import mailbox
 import re
 import ssl
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,13 +23,19 @@ from flufl.bounce import all_failures
 
 from engine.addresses import mask_text
 from engine.sealing import KeyRing
+from engine.service.engine import Engine
 from engine.service.inbox import Bounce
+from engine.settings import Settings
+from notifications.ways import ways
 
-_VERP = re.compile(r"\+(\d{1,18})-([a-z2-7]{16})@", re.IGNORECASE)
-_MESSAGE_ID = re.compile(r"^Message-ID:\s*(<[^>\s]+>)", re.IGNORECASE | re.MULTILINE)
-_STATUS = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
+_VERP = re.compile(r"\+(\d{1,18})-([a-z2-7]{16})@", re.IGNORECASE | re.ASCII)
+_MESSAGE_ID = re.compile(r"^Message-ID:\s*(<[!-=?-~]{1,200}>)", re.IGNORECASE | re.MULTILINE)
+_STATUS = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b", re.ASCII)
+_UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff]+")  # a database takes no NUL
 IMAP_SECONDS = 30.0
 TEXT_LIMIT = 300
+SIZE_LIMIT = 1024 * 1024
+"""So many bytes of a mail are read: the report is at its beginning, what came back behind it."""
 
 
 def bounce_address(base: str, delivery_id: int, ring: KeyRing) -> str:
@@ -39,16 +50,24 @@ def bounce_address(base: str, delivery_id: int, ring: KeyRing) -> str:
 def read_bounce(raw: bytes, ring: KeyRing, domain: str) -> Bounce | None:
     """Return what a mail in the bounce mailbox says of a delivery of ours; None: nothing.
 
-    Delays, successful deliveries, automatic answers and mails that are none of ours say nothing.
+    A delay is a temporary bounce. Successful deliveries, automatic answers and mails that are
+    none of ours say nothing.
 
     Args:
-        raw: The mail as it was received.
+        raw: The mail as it was received; anything.
         ring: Checks that the address it came back to was ours to give.
         domain: Our part of a Message-ID.
     """
+    try:
+        return _read(raw, ring, domain)
+    except RecursionError:  # parts within parts, deeper than any report
+        return None
+
+
+def _read(raw: bytes, ring: KeyRing, domain: str) -> Bounce | None:
     whole = email.message_from_bytes(raw, policy=email.policy.compat32)
-    delivery_id = _by_address(whole, ring)
-    message_id = None if delivery_id is not None else _by_message_id(raw, domain)
+    addressed, delivery_id = _by_address(whole, ring)
+    message_id = None if addressed else _by_message_id(raw, domain)
     if delivery_id is None and message_id is None:
         return None
     verdict = _by_status(whole) or _by_shape(whole)
@@ -61,7 +80,7 @@ def read_bounce(raw: bytes, ring: KeyRing, domain: str) -> Bounce | None:
         rfc_message_id=message_id,
         permanent=permanent,
         status=status,
-        text=mask_text(" ".join(text.split()))[:TEXT_LIMIT],
+        text=mask_text(_UNPRINTABLE.sub(" ", text).strip())[:TEXT_LIMIT],
     )
 
 
@@ -69,18 +88,23 @@ def _about(delivery_id: int) -> str:
     return f"bounce {delivery_id}"
 
 
-def _by_address(whole: Message, ring: KeyRing) -> int | None:
+def _by_address(whole: Message, ring: KeyRing) -> tuple[bool, int | None]:
+    """Return whether it came to an address of a delivery, and the delivery if we gave it."""
+    addressed = False
     for name in ("X-Original-To", "Delivered-To", "Envelope-To", "To"):
         for value in whole.get_all(name, []):
             found = _VERP.search(str(value))
             if found is not None and ring.signed(_about(int(found[1])), found[2]):
-                return int(found[1])
-    return None
+                return True, int(found[1])
+            addressed = addressed or found is not None
+    return addressed, None  # made up: its Message-ID is as well
 
 
 def _by_message_id(raw: bytes, domain: str) -> str | None:
-    # Among the headers that were returned; the bounce's own Message-ID is of the other side.
-    for found in _MESSAGE_ID.finditer(raw.decode("latin-1").replace("\r\n", "\n")):
+    # Among the headers that were returned, so behind those of the bounce itself: a relay of our
+    # own domain gives it a Message-ID that looks like ours.
+    _, _, returned = raw.decode("latin-1").replace("\r\n", "\n").partition("\n\n")
+    for found in _MESSAGE_ID.finditer(returned):
         if found[1].lower().endswith(f"@{domain.lower()}>"):
             return found[1]
     return None
@@ -95,13 +119,14 @@ def _by_status(whole: Message) -> tuple[bool, str, str] | None:
         for block in blocks if isinstance(blocks, list) else []:
             if not isinstance(block, Message):
                 continue
-            action = str(block.get("Action", "")).strip().lower()
-            status = _STATUS.search(str(block.get("Status", "")))
+            action = str(block.get("Action", "")).strip().lower().partition(" ")[0]
             text = str(block.get("Diagnostic-Code", ""))
-            if action == "failed" and status is not None:
-                return status[1].startswith("5"), status[1], text
-            if action == "delayed" and status is not None:
-                return False, status[1], text
+            found = _STATUS.search(str(block.get("Status", "")))
+            if action == "failed":
+                status = "5.0.0" if found is None else found[1]
+                return not status.startswith("4"), status, text
+            if action == "delayed":
+                return False, "4.0.0" if found is None else found[1], text
     return None
 
 
@@ -109,12 +134,58 @@ def _by_shape(whole: Message) -> tuple[bool, str, str] | None:
     """Return what a bounce that is not of RFC 3464 says, by the shapes flufl.bounce knows."""
     if any(part.get_content_type() == "message/delivery-status" for part in whole.walk()):
         return None  # read already: it reports no failure
-    temporary, permanent = all_failures(whole)
+    try:
+        temporary, permanent = all_failures(whole)
+    except (LookupError, ValueError, TypeError, AttributeError):
+        return None  # its detectors stumble over mails that are no bounces at all
     if permanent:
         return True, "5.0.0", str(whole.get("Subject", ""))
     if temporary:
         return False, "4.0.0", str(whole.get("Subject", ""))
     return None
+
+
+def take_in(engine: Engine, settings: Settings) -> dict[str, int]:
+    """Take in what is in the bounce mailbox; a mail is forgotten once the database has it.
+
+    What was taken in and not forgotten, since the process died in between, is known next time.
+
+    Returns:
+        How many mails did what: `known`, `stranger`, `temporary`, `bounced`, and `nothing` for
+        those that are no bounce of ours. Empty when no mailbox is set.
+
+    Raises:
+        OSError: The mailbox cannot be reached.
+        imaplib.IMAP4.error: It refuses us.
+        mailbox.NoSuchMailboxError: There is no such folder.
+    """
+    out = ways(settings)
+    done: Counter[str] = Counter()
+    with opened(settings) as box:
+        for handle, raw in box.waiting():
+            bounce = read_bounce(raw, engine.keyring, out.domain)
+            done["nothing" if bounce is None else engine.inbox.bounce(bounce, out)] += 1
+            box.done(handle)
+    return dict(done)
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator["BounceMailbox"]:
+    """Yield the mailbox of the settings, the folder before the IMAP account; empty when unset."""
+    if settings.mail_bounce_maildir is not None:
+        yield MaildirMailbox(settings.mail_bounce_maildir)
+    elif settings.mail_bounce_imap_host is not None:
+        server = ImapServer(
+            settings.mail_bounce_imap_host,
+            settings.mail_bounce_imap_port,
+            settings.mail_bounce_imap_user,
+            settings.mail_bounce_imap_password.get_secret_value(),
+            settings.smtp_ca_file,
+        )
+        with ImapMailbox.opened(server) as box:
+            yield box
+    else:
+        yield NoMailbox()
 
 
 class BounceMailbox(Protocol):
@@ -127,6 +198,17 @@ class BounceMailbox(Protocol):
         """Forget a mail: it was taken in."""
 
 
+class NoMailbox:
+    """No mailbox is set: bounces are not taken in."""
+
+    def waiting(self) -> Iterator[tuple[str, bytes]]:
+        """Yield nothing."""
+        return iter(())
+
+    def done(self, handle: str) -> None:
+        """Nothing was yielded that could be done with."""
+
+
 class MaildirMailbox:
     """A Maildir folder on this machine."""
 
@@ -136,7 +218,8 @@ class MaildirMailbox:
     def waiting(self) -> Iterator[tuple[str, bytes]]:
         """Yield (handle, mail) of everything there."""
         for key in list(self._maildir.keys()):
-            yield key, self._maildir.get_bytes(key)
+            with self._maildir.get_file(key) as file:
+                yield key, file.read(SIZE_LIMIT)
 
     def done(self, handle: str) -> None:
         """Delete a mail."""
@@ -175,7 +258,9 @@ class ImapMailbox:
         with imaplib.IMAP4_SSL(
             server.host, server.port, ssl_context=context, timeout=IMAP_SECONDS
         ) as connection:
-            connection.login(server.user, server.password)
+            # Not LOGIN, which imaplib sends in ASCII: passwords may be Vietnamese.
+            signed = f"\0{server.user}\0{server.password}".encode()
+            connection.authenticate("PLAIN", lambda _: signed)
             connection.select("INBOX")
             yield cls(connection)
             connection.expunge()
@@ -184,7 +269,7 @@ class ImapMailbox:
         """Yield (handle, mail) of everything there."""
         _, found = self._connection.uid("SEARCH", "UNDELETED")
         for uid in (found[0] or b"").split():
-            _, data = self._connection.uid("FETCH", uid.decode(), "(BODY.PEEK[])")
+            _, data = self._connection.uid("FETCH", uid.decode(), f"(BODY.PEEK[]<0.{SIZE_LIMIT}>)")
             for part in data:
                 if isinstance(part, tuple):
                     yield uid.decode(), part[1]

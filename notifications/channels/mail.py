@@ -41,6 +41,9 @@ ANSWER_BYTES = 64 * 1024
 MAILS_PER_CONNECTION = 50
 IDLE_SECONDS = 30.0
 
+WORD_LETTERS = 75
+"""The longest encoded-word (RFC 2047, 2)."""
+
 _WIRE = compat32.clone(linesep="\r\n")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Postfix tells only at RCPT what it has against us (smtpd_delay_reject): the relay, the client,
@@ -125,8 +128,8 @@ class GovMail(Channel):
             for attachment in mail.attachments:
                 whole.attach(_part(attachment))
         # email.policy.SMTP loses spaces between Vietnamese words on Python 3.11 (cpython#92081);
-        # Header folds them right: encoded-words of at most 75 characters (RFC 2047).
-        whole["Subject"] = Header(title, "utf-8", header_name="Subject").encode()
+        # Header folds them right.
+        whole["Subject"] = _folded("Subject", title)
         whole["From"] = _named("From", server.from_name, server.from_address)
         whole["To"] = _named("To", mail.to_name, mail.to_address)
         whole["Date"] = format_datetime(mail.sent_at.astimezone(ZONE))
@@ -202,11 +205,7 @@ class SmtpSession:
 
     def _attempt(self, sender: str, recipient: str, mail: bytes, until: float) -> Outcome:
         began = self._smtp is not None
-        try:
-            smtp = self._smtp or _new(self.server)
-        except (OSError, ssl.SSLError) as problem:  # the file of the authority
-            return Outcome(OutcomeState.PARKED, type(problem).__name__, str(problem))
-        self._smtp = smtp
+        self._smtp = smtp = self._smtp or _new(self.server)
         with _limited(smtp, until):
             try:
                 if began:
@@ -222,7 +221,7 @@ class SmtpSession:
                 if code != 354:  # noqa: PLR2004  start mail input (RFC 5321)
                     return _by_code(code, answer, OutcomeState.REJECTED)
                 smtp.send(re.sub(rb"(?m)^\.", b"..", mail).rstrip(b"\r\n"))
-            except (OSError, smtplib.SMTPException) as problem:
+            except (OSError, UnicodeError, smtplib.SMTPException) as problem:
                 return _not_taken(problem)
             try:
                 smtp.send(b"\r\n.\r\n")
@@ -285,19 +284,23 @@ class _Lines:
 def _new(server: SmtpServer) -> _Bounded:
     # The name for EHLO: the machine's own may be no name at all, and finding it may take long.
     local = server.from_address.rpartition("@")[2]
-    if server.security == "ssl":
-        context = ssl.create_default_context(cafile=server.ca_file)
-        return _BoundedTls(local_hostname=local, timeout=TIMEOUT_SECONDS, context=context)
-    smtp = _Bounded(local_hostname=local, timeout=TIMEOUT_SECONDS)
-    if server.security == "starttls":
-        smtp.context = ssl.create_default_context(cafile=server.ca_file)
-    return smtp
+    make = _BoundedTls if server.security == "ssl" else _Bounded
+    return make(local_hostname=local, timeout=TIMEOUT_SECONDS)
+
+
+def _context(server: SmtpServer) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=server.ca_file)
+    except OSError as problem:  # no such file, or no certificates in it
+        raise ssl.SSLError(f"smtp_ca_file: {problem.strerror or problem}") from problem
 
 
 def _open(smtp: _Bounded, server: SmtpServer) -> None:
     # Given to the constructor, a host is connected to at once, out of reach of the time limit;
     # without it, the name the certificate has to bear is not set.
     smtp._host = server.host  # type: ignore[attr-defined]  # noqa: SLF001
+    if server.security != "plain":
+        smtp.context = _context(server)
     code, banner = smtp.connect(server.host, server.port)
     if code != 220:  # noqa: PLR2004  service ready (RFC 5321)
         raise smtplib.SMTPConnectError(code, banner)
@@ -326,24 +329,24 @@ def _not_taken(problem: Exception) -> Outcome:
     """Return what a failure means before the last dot was written: nothing was taken."""
     name = type(problem).__name__
     match problem:
-        case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
-            return Outcome(OutcomeState.RETRY, name, str(problem))
-        case ssl.SSLError() | smtplib.SMTPNotSupportedError():
-            # The certificate, the protocol, no STARTTLS or AUTH where we must have it.
-            return Outcome(OutcomeState.PARKED, name, str(problem))
-        case (
-            smtplib.SMTPAuthenticationError()
-            | smtplib.SMTPConnectError()
-            | smtplib.SMTPHeloError()
-        ):
-            # Refused before any mail was named: it would be for every mail.
-            return _by_code(problem.smtp_code, problem.smtp_error, OutcomeState.PARKED)
+        case ssl.SSLEOFError() | ssl.SSLZeroReturnError() | smtplib.SMTPServerDisconnected():
+            state = OutcomeState.RETRY
         case smtplib.SMTPResponseException():
-            return _by_code(problem.smtp_code, problem.smtp_error, OutcomeState.RETRY)
-        case smtplib.SMTPServerDisconnected() | OSError():
-            return Outcome(OutcomeState.RETRY, name, str(problem))
-        case _:  # no way of signing in that both sides know
-            return Outcome(OutcomeState.PARKED, name, str(problem))
+            # At the greeting and at sign-in no mail is named yet: it would be so for every mail.
+            early = isinstance(
+                problem,
+                (smtplib.SMTPConnectError, smtplib.SMTPHeloError, smtplib.SMTPAuthenticationError),
+            )
+            for_good = OutcomeState.PARKED if early else OutcomeState.RETRY
+            return _by_code(problem.smtp_code, problem.smtp_error, for_good)
+        case UnicodeError():  # host, user, password or sender; its words would show a letter
+            return Outcome(OutcomeState.PARKED, name, "an SMTP setting has letters beyond ASCII")
+        case ssl.SSLError() | smtplib.SMTPException():
+            # The certificate, the protocol; no STARTTLS, no way to sign in that both sides know.
+            state = OutcomeState.PARKED
+        case _:
+            state = OutcomeState.RETRY
+    return Outcome(state, name, str(problem))
 
 
 def _after_text(code: int, answer: bytes) -> Outcome:
@@ -367,7 +370,12 @@ def _named(header: str, name: str, address: str) -> str:
     # formataddr makes one encoded-word of any length; RFC 2047 allows 75 characters.
     if name.isascii():
         return formataddr((name, address))
-    return f"{Header(name, 'utf-8', header_name=header).encode()} <{address}>"
+    return f"{_folded(header, name)} <{address}>"
+
+
+def _folded(header: str, text: str) -> str:
+    # Header counts one or two letters too few on the lines after the first.
+    return Header(text, "utf-8", maxlinelen=WORD_LETTERS - 2, header_name=header).encode()
 
 
 def _part(attachment: Attachment) -> Message:
