@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiosmtpd.smtp import AuthResult, Envelope
@@ -143,7 +144,10 @@ def test_what_is_refused_before_the_text_is_certain(
 def test_after_the_last_dot_only_the_answer_says_what_became_of_it(
     answer: bytes, state: OutcomeState
 ) -> None:
-    with scripted(dialogue({}, lambda c: c.wfile.write(answer) and None)) as port:
+    def answering(connection: Connection) -> None:
+        connection.wfile.write(answer)
+
+    with scripted(dialogue({}, answering)) as port:
         assert sent(session(port)).state is state
 
 
@@ -206,7 +210,7 @@ def test_nobody_listening_is_certain() -> None:
     ],
 )
 def test_a_header_cannot_be_smuggled_in(
-    mailbox: Mailbox, parts: dict[str, object], subject: str, state: OutcomeState
+    mailbox: Mailbox, parts: dict[str, Any], subject: str, state: OutcomeState
 ) -> None:
     assert sent(session(mailbox.smtp_port), subject=subject, **parts).state is state
     assert mailbox.messages() == []

@@ -7,24 +7,19 @@ import ssl
 import subprocess
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from email import message_from_bytes
 from email.header import decode_header, make_header
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.channels import OutcomeState
-from engine.clock import SystemClock
 from notifications.channels import mail as mail_channel
 from notifications.channels.mail import Attachment, GovMail, SmtpServer, SmtpSession
 from notifications.standin.mailbox import LocalSmtp, Mailbox
+from tests.notifications.authority import Authority
 from tests.notifications.mails import a_mail, dialogue, running, scripted, sent, session
 
 UNKNOWN, RETRY, FAILED = OutcomeState.UNKNOWN, OutcomeState.RETRY, OutcomeState.FAILED
@@ -158,62 +153,6 @@ def test_a_server_that_wants_no_mail_of_ours_parks_the_gateway(
 
     with scripted(handle) as port:
         assert sent(session(port)).state is state
-
-
-class Authority:
-    """A certificate authority of the test, and what it certified."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "dondoc test CA")])
-        self.file = folder / "ca.pem"
-        ca = self._certify(self._name, self._key, [], (-1, 1), authority=True)
-        self.file.write_bytes(ca)
-
-    def context(
-        self, *, host: str = "127.0.0.1", days: tuple[int, int] = (-1, 1)
-    ) -> ssl.SSLContext:
-        """Return what a server uses that is certified for this host and these days from today."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mail")])
-        alt: list[x509.GeneralName] = (
-            [x509.IPAddress(ip_address(host))] if host[0].isdigit() else [x509.DNSName(host)]
-        )
-        file = self._folder / f"{host}{days[0]}.pem"
-        secret = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        file.write_bytes(secret + self._certify(name, key, alt, days))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file)
-        return context
-
-    def _certify(
-        self,
-        name: x509.Name,
-        key: ec.EllipticCurvePrivateKey,
-        alt: list[x509.GeneralName],
-        days: tuple[int, int],
-        *,
-        authority: bool = False,
-    ) -> bytes:
-        today = SystemClock().now()
-        made = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(today + timedelta(days=days[0]))
-            .not_valid_after(today + timedelta(days=days[1]))
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        )
-        if alt:
-            made = made.add_extension(x509.SubjectAlternativeName(alt), critical=False)
-        return made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 @pytest.fixture(scope="module")
@@ -360,6 +299,7 @@ class TestWhatArrives:
         assert b"mail FROM:<bounce+7-abc@quangngai.example>" in said
 
 
+@pytest.mark.debian("ripmime")
 def test_another_parser_reads_the_vietnamese_file_name_too(
     mailbox: Mailbox, tmp_path: Path
 ) -> None:
