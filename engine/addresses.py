@@ -9,8 +9,12 @@ from engine.errors import InvalidData, Sentence
 
 _CHAT = re.compile(r"[!-~]{1,64}")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://[!-~]{1,490}")
-_MAIL_IN_TEXT = re.compile(r"[\w.+%=-]+@[\w-]+(?:\.[\w-]+)+")
-_PHONE_IN_TEXT = re.compile(r"(?<![\w.])(?:\+?84|0)(?:[ .-]?\d){9}(?!\d)")
+_PHONE = re.compile(r"[+0-9 .()-]{9,24}")  # phonenumbers reads letters as keys, and extensions
+# Each begins only where a word does: answers of servers are long, and this has to be linear.
+_MAIL_IN_TEXT = re.compile(
+    r'(?<![^\s<>()\[\],;:"])(?:[^\s<>()\[\],;:"@]++|"[^"@\n]{1,64}")@(?:\[[^\]\s]*\]|[\w.-]+)'
+)
+_PHONE_IN_TEXT = re.compile(r"(?<![\w.-])\(?(?:\+?84|0)(?:[ .()-]{0,2}\d){9,10}(?!\d)")
 
 
 def normalised(channel: str, text: str) -> str:
@@ -68,7 +72,11 @@ def _mask_mail(found: re.Match[str]) -> str:
 def _mail(text: str) -> str:
     try:
         checked = validate_email(
-            text.strip(), check_deliverability=False, allow_smtputf8=False, test_environment=True
+            text.strip(),
+            check_deliverability=False,
+            allow_smtputf8=False,
+            strict=True,
+            test_environment=True,
         )
     except EmailNotValidError as problem:
         raise _malformed(
@@ -80,7 +88,7 @@ def _mail(text: str) -> str:
 
 def _mobile(text: str) -> str:
     try:
-        number = phonenumbers.parse(text, "VN")
+        number = phonenumbers.parse(text, "VN") if _PHONE.fullmatch(text.strip()) else None
     except phonenumbers.NumberParseException:
         number = None
     mobile = phonenumbers.PhoneNumberType.MOBILE
