@@ -316,7 +316,8 @@ def test_another_parser_reads_the_vietnamese_file_name_too(
 def test_no_address_and_no_password_is_logged_even_when_everything_is(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.DEBUG)
+    for name in ("", "apprise"):
+        caplog.set_level(logging.DEBUG, name)
     answers = {
         "EHLO": "250-hello\r\n250 AUTH PLAIN",
         "AUTH": "235 ok",

@@ -155,6 +155,8 @@ def test_a_bounce_ends_the_address_and_is_taken_in_once(
     states = {c.channel: c.state for c in october.contacts.listed(person(october, GONE))}
     assert copy
     assert counts["accepted"] == counts["planned"] > 20
+    assert "no immediate delivery" not in mta.log()  # too many mails on one connection
+    assert "non-properly terminated" not in mta.log()
     assert first == {"bounced": 1, "known": 1}
     assert again == {"known": 1}
     assert states["email"] == "bounced"

@@ -139,9 +139,8 @@ def test_an_address_of_one_service_is_taken(address: str) -> None:
 def test_no_secret_of_an_address_is_logged_or_shown(
     web: Web, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG)
-    for name in ("apprise", "urllib3"):
-        logging.getLogger(name).setLevel(logging.DEBUG)
+    for name in ("", "apprise", "urllib3"):
+        caplog.set_level(logging.DEBUG, name)
     shown = ""
     for status in (200, 500):
         web.status = status
