@@ -39,8 +39,9 @@ TRIES = 2
 PAUSE = timedelta(minutes=1)
 """How long a doubtful renewal rests before its second try."""
 
-LOCK_SECONDS = 45.0
-"""How long a process waits for another to renew: longer than a call, shorter than a lease."""
+LOCK_SECONDS = 25.0
+"""How long a process waits for another to renew: longer than one call to Zalo, and short enough
+that waiting, renewing and sending twice fit into the lease of a delivery."""
 
 _KEEP_TRIES = 5
 
@@ -266,8 +267,8 @@ class Credentials:
         Args:
             oa_id: Which account.
             refresh: Asks Zalo for the next pair.
-            older_than: Leave a refresh token alone that is not so old. None: a person asks, so
-                the refresh token is sent even if it was given up.
+            older_than: Leave a refresh token alone that is not so old, unless an earlier renewal
+                is in doubt. None: a person asks, so it is sent even if it was given up.
 
         Raises:
             NoCredential, ConsentNeeded, TokenRefused, TokenUnavailable: as `access`.
@@ -276,7 +277,8 @@ class Credentials:
             held = self._read(oa_id)
             if older_than is not None:
                 _require_consent(held)
-                if self._engine.clock.now() - held.refresh_issued_at < older_than:
+                age = self._engine.clock.now() - held.refresh_issued_at
+                if age < older_than and held.rotate_started_at is None:
                     return False
             self._rotated(held, refresh, by_hand=older_than is None)
         return True

@@ -399,6 +399,21 @@ class TestDoubts:
         assert status(engine).state == "active"
         assert send(official(engine, zalo)).state is OutcomeState.ACCEPTED
 
+    def test_the_daily_renewal_settles_a_doubt_however_young_the_token(
+        self, database: sa.Engine, zalo: ZaloStandIn
+    ) -> None:
+        engine = connected(database, zalo)
+        zalo.fail_next_renewal("html504")
+        with pytest.raises(TokenUnavailable):
+            official(engine, zalo).access(1)
+        account = official(later(engine, minutes=2), zalo)
+
+        settled = account.rotate(older_than=timedelta(hours=20))
+        again = account.rotate(older_than=timedelta(hours=20))
+
+        assert (settled, again) == (True, False)
+        assert status(engine).doubtful_since is None
+
     def test_a_slow_answer_is_a_doubt(
         self, database: sa.Engine, zalo: ZaloStandIn, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -585,10 +600,11 @@ class TestByHandAndByDay:
         secrets = [*SECRETS, account.access_token, account.refresh_token]
         assert not [s for s in secrets if s in said]
 
-    def test_a_lost_grant_is_refused_and_shown(
-        self, database: sa.Engine, zalo: ZaloStandIn
-    ) -> None:
-        connected(database, zalo)
+    def test_a_lost_grant_is_refused_and_shown(self, zalo: ZaloStandIn, tmp_path: Path) -> None:
+        given = tmp_path / "pair.json"
+        given.write_text(json.dumps({"access_token": SECRETS[1], "refresh_token": SECRETS[2]}))
+        oa_id, app_id = zalo.account.oa_id, zalo.account.app_id
+        self.run("connect", oa_id, "--app-id", app_id, "--file", str(given))
         zalo.account.revoke()
 
         done = CliRunner().invoke(dondoc.app, ["oa", "rotate"])
