@@ -1163,12 +1163,13 @@ def open_periods(as_of: AsOf = None, as_json: AsJson = False) -> None:
 @app.command()
 def deliver(as_of: AsOf = None, as_json: AsJson = False) -> None:
     """Lập bản tin trong ngày và gửi (plan the digests of the day and send them)."""
+    from flows.attachments import attachments
     from notifications.sending import Sender
     from notifications.sending import deliver as deliver_owed
 
     settings = Settings()
     with _engine(as_of) as engine:
-        done = deliver_owed(engine, settings, Sender(settings))
+        done = deliver_owed(engine, settings, Sender(settings, attachments(engine)))
     if as_json:
         _print(done)
     else:

@@ -57,6 +57,17 @@ class Settings(BaseSettings):
     smtp_workers: int = Field(2, ge=1, le=20, description="connections to the mail server at once")
     mail_from: str = "dondoc@localhost"
     mail_from_name: str = "Hệ thống theo dõi nhiệm vụ"
+    mail_reply_to: str | None = Field(None, description="a mailbox somebody reads")
+    mail_bounce_address: str | None = Field(
+        None,
+        description="bounce@…, a mailbox with sub-addressing: mails come back to "
+        "bounce+<delivery>-<tag>@…; unset: bounces are not taken in",
+    )
+    mail_bounce_maildir: Path | None = Field(None, description="folder the bounces arrive in")
+    mail_bounce_imap_host: str | None = Field(None, description="or the IMAP server (TLS)")
+    mail_bounce_imap_port: int = Field(993, ge=1, le=65535)
+    mail_bounce_imap_user: str = ""
+    mail_bounce_imap_password: SecretStr = SecretStr("")
     zalo_bot_token: SecretStr | None = Field(None, description="unset: no Zalo messages")
     zalo_bot_url: str = "https://bot-api.zaloplatforms.com"
     zalo_bot_webhook_secret: SecretStr | None = Field(

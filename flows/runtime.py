@@ -9,6 +9,7 @@ from engine.clock import at, local_day
 from engine.service.engine import Engine
 from engine.settings import Settings, keyring
 from engine.store.database import open_database
+from flows.attachments import attachments
 from notifications.sending import Sender
 
 
@@ -27,7 +28,7 @@ def engine() -> Engine:
 @cache
 def sender() -> Sender:
     """Return what sends messages, by the settings of this process."""
-    return Sender(settings())
+    return Sender(settings(), attachments(engine()))
 
 
 def engine_on(as_of: date | None) -> Engine:

@@ -5,6 +5,7 @@ import os
 import secrets
 import socket
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 
 from engine.channels import DIGEST_TIME, Outcome, OutcomeState, Ways
@@ -14,10 +15,11 @@ from engine.service.deliveries import Attempt, Content, Ready
 from engine.service.engine import Engine
 from engine.service.letters import Letter
 from engine.service.messages import PlanResult
-from engine.settings import Settings
+from engine.settings import Settings, keyring
 from engine.store.people import Person
+from notifications.bounces import bounce_address
 from notifications.channels.base import dispatch
-from notifications.channels.mail import GovMail, SmtpServer
+from notifications.channels.mail import Attachment, GovMail, Mail, SmtpServer, SmtpSession
 from notifications.channels.zbot import ZaloBot
 from notifications.letters import content
 from notifications.secrets import protect_logs
@@ -29,22 +31,47 @@ BATCH = 20
 
 
 class Sender:
-    """Sends one delivery by its channel, with the connections of the settings."""
+    """Sends one delivery by its channel, with the connections of the settings.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: Where the servers are.
+        attachments: Makes the files that go with a letter by mail.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        attachments: Callable[[Letter], tuple[Attachment, ...]] = lambda _: (),
+    ) -> None:
         protect_logs()
         self._settings = settings
-        self._smtp = SmtpServer(
-            host=settings.smtp_host,
-            port=settings.smtp_port,
-            security=settings.smtp_security,
-            from_address=settings.mail_from,
-            from_name=settings.mail_from_name,
-            user=settings.smtp_user,
-            password=None
-            if settings.smtp_password is None
-            else settings.smtp_password.get_secret_value(),
-            ca_file=settings.smtp_ca_file,
+        self._attachments = attachments
+        self._ring = None if settings.mail_bounce_address is None else keyring(settings)
+        self._session = SmtpSession(
+            SmtpServer(
+                host=settings.smtp_host,
+                port=settings.smtp_port,
+                security=settings.smtp_security,
+                from_address=settings.mail_from,
+                from_name=settings.mail_from_name,
+                user=settings.smtp_user,
+                password=None
+                if settings.smtp_password is None
+                else settings.smtp_password.get_secret_value(),
+                ca_file=settings.smtp_ca_file,
+            )
+        )
+
+    def close(self) -> None:
+        """End what is open."""
+        self._session.close()
+
+    def _bounce_address(self, delivery_id: int) -> str | None:
+        base = self._settings.mail_bounce_address
+        return (
+            None
+            if self._ring is None or base is None
+            else bounce_address(base, delivery_id, self._ring)
         )
 
     def send(self, ready: Ready) -> Outcome:
@@ -52,15 +79,20 @@ class Sender:
         settings = self._settings
         match ready.channel:
             case "email":
-                mail = GovMail(
-                    self._smtp,
-                    ready.address,
-                    ready.letter.recipient_name,
-                    ready.content.html or "",
-                    ready.rfc_message_id,
-                    ready.began_at,
+                mail = Mail(
+                    to_address=ready.address,
+                    to_name=ready.letter.recipient_name,
+                    html=ready.content.html or "",
+                    message_id=ready.rfc_message_id,
+                    sent_at=ready.began_at,
+                    references=ready.letter.references,
+                    attachments=self._attachments(ready.letter),
+                    bounce_address=self._bounce_address(ready.id),
+                    reply_to=settings.mail_reply_to,
                 )
-                return dispatch(mail, ready.content.text, ready.content.subject)
+                return dispatch(
+                    GovMail(self._session, mail), ready.content.text, ready.content.subject
+                )
             case "zalo_bot" if settings.zalo_bot_token is not None:
                 token = settings.zalo_bot_token.get_secret_value()
                 bot = ZaloBot(settings.zalo_bot_url, token, ready.address)
@@ -90,6 +122,7 @@ def deliver(engine: Engine, settings: Settings, sender: Sender) -> dict[str, int
     while claimed := engine.deliveries.claim(out, worker, BATCH):
         for delivery_id in claimed:
             counts[_send_one(engine, settings, sender, out, delivery_id, worker)] += 1
+    sender.close()
     return dict(counts)
 
 
@@ -118,7 +151,9 @@ def try_out(
             channel=channel,
             address=address,
             content=Content("Tin thử của dondoc", text, f"<p>{text}</p>", {}),
-            letter=Letter(0, channel, person.full_name, local_day(now), "test", None, (), None, ()),
+            letter=Letter(
+                0, channel, person.id, person.full_name, local_day(now), "test", None, (), None, ()
+            ),
             rfc_message_id=f"<{token}@{ways(settings).domain}>",
             tracking_id=token,
             began_at=now,

@@ -308,6 +308,7 @@ class Deliveries:
         return Letter(
             delivery_id=held.id,
             channel=held.channel,
+            person_id=held.person_id,
             recipient_name=held.person_name,
             day=local_day(now),
             slot="urgent" if urgent else held.slot,

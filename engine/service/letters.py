@@ -80,6 +80,7 @@ class Letter:
 
     delivery_id: int
     channel: str
+    person_id: int
     recipient_name: str
     day: date
     slot: str

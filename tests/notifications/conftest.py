@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from engine.settings import Settings
 from notifications.standin.mailbox import Mailbox
 from notifications.standin.zalo import ZaloStandIn
+from tests.notifications.mails import OPENED
 from tests.notifications.sent import TOKEN
 
 
@@ -34,3 +35,11 @@ def outside(mailbox: Mailbox, zalo: ZaloStandIn) -> Settings:
         zalo_bot_token=SecretStr(TOKEN),
         zalo_bot_url=zalo.url,
     )
+
+
+@pytest.fixture(autouse=True)
+def _sessions_closed() -> Iterator[None]:
+    """Close the connections a test opened to mail servers."""
+    yield
+    while OPENED:
+        OPENED.pop().close()

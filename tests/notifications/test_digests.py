@@ -2,48 +2,28 @@
 
 import logging
 import os
-import socketserver
-import ssl
-import subprocess
 import threading
 from datetime import date, timedelta
 from email.message import EmailMessage
-from pathlib import Path
 
 import pytest
-from aiosmtpd.smtp import Envelope
 
 from engine.channels import Outcome, OutcomeState, retry_at
 from engine.clock import at
 from engine.service.engine import Engine
 from engine.settings import Settings
 from notifications.channels.base import Channel, dispatch
-from notifications.channels.mail import GovMail, SmtpServer
 from notifications.channels.zbot import ZaloBot
 from notifications.secrets import MaskSecrets
 from notifications.sending import Sender, deliver, plan_digests
-from notifications.standin.mailbox import LocalSmtp, Mailbox
+from notifications.standin.mailbox import Mailbox
 from notifications.standin.zalo import ZaloStandIn
 from tests.factories import assignment, person
+from tests.notifications.mails import sent, session
 from tests.notifications.sent import TOKEN
 
 OCTOBER = date(2025, 10, 1)
 SENT_AT = at(OCTOBER)
-SUBJECT = (
-    "Nhắc việc: 5 nhiệm vụ quá hạn – Sở Nông nghiệp và Môi trường tỉnh Quảng Ngãi (01/10/2025)"
-)
-
-
-def a_mail(port: int, **server: object) -> GovMail:
-    values = {"security": "plain", "from_address": "a@x.example", "from_name": "Hệ thống", **server}
-    return GovMail(
-        SmtpServer("127.0.0.1", port, **values),  # type: ignore[arg-type]
-        "cv@x.example",
-        "Nguyễn Văn Ước",
-        "<p>Kính gửi</p>",
-        "<stable@x.example>",
-        SENT_AT,
-    )
 
 
 def test_a_digest_reaches_mail_and_zalo_once_a_day(
@@ -143,99 +123,6 @@ def test_the_delay_doubles_up_to_half_an_hour_with_jitter() -> None:
     assert retry_at(1, SENT_AT, 7) == SENT_AT + timedelta(seconds=7)
 
 
-class TestMail:
-    def test_a_long_vietnamese_subject_arrives_letter_by_letter(self, mailbox: Mailbox) -> None:
-        outcomes = [dispatch(a_mail(mailbox.smtp_port), "Kính gửi", SUBJECT) for _ in range(2)]
-
-        mails = mailbox.messages()
-        raw = (mailbox.folder / "000001.eml").read_bytes()
-        assert [o.state for o in outcomes] == [OutcomeState.ACCEPTED] * 2
-        assert [str(m["Subject"]) for m in mails] == [SUBJECT] * 2
-        assert {str(m["Message-ID"]) for m in mails} == {"<stable@x.example>"}
-        assert "Nguyễn Văn Ước" in str(mails[0]["To"])
-        assert max(map(len, raw.split(b"\r\n"))) <= 78
-
-    @pytest.mark.parametrize(
-        ("answer", "state"),
-        [("550 no such user", OutcomeState.FAILED), ("451 later", OutcomeState.RETRY)],
-    )
-    def test_a_refusal_by_code_is_certain(self, answer: str, state: OutcomeState) -> None:
-        class Refusing:
-            async def handle_RCPT(self, *_: object) -> str:
-                return answer
-
-        smtp = LocalSmtp(Refusing())
-        with _running(smtp) as port:
-            outcome = dispatch(a_mail(port), "x", "y")
-
-        assert (outcome.state, outcome.code) == (state, answer[:3])
-
-    def test_silence_after_the_text_leaves_it_unknown(self) -> None:
-        taken: list[bytes] = []
-
-        class Closing(socketserver.StreamRequestHandler):
-            def handle(self) -> None:
-                self.wfile.write(b"220 hi\r\n")
-                for line in self.rfile:
-                    if line.upper().startswith(b"DATA"):
-                        self.wfile.write(b"354 go\r\n")
-                        for part in self.rfile:
-                            taken.append(part)
-                            if part == b".\r\n":
-                                return  # accepted, and not a word
-                    else:
-                        self.wfile.write(b"250 ok\r\n")
-
-        with socketserver.TCPServer(("127.0.0.1", 0), Closing) as server:
-            thread = threading.Thread(target=server.handle_request)
-            thread.start()
-            outcome = dispatch(a_mail(server.server_address[1]), "x", "y")
-            thread.join()
-
-        assert outcome.state is OutcomeState.UNKNOWN
-        assert taken
-
-    def test_starttls_is_used_and_an_unknown_authority_refused(self, tmp_path: Path) -> None:
-        key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-        command = (
-            "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost "
-            f"-addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {cert}"
-        )
-        subprocess.run(command.split(), check=True, capture_output=True)
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(cert, key)
-
-        class Keeping:
-            content: bytes | str | None = None
-
-            async def handle_DATA(self, _s: object, _n: object, envelope: Envelope) -> str:
-                self.content = envelope.content
-                return "250 OK"
-
-        keeping = Keeping()
-        smtp = LocalSmtp(keeping, tls_context=context, require_starttls=True)
-        with _running(smtp) as port:
-            trusted = dispatch(a_mail(port, security="starttls", ca_file=cert), "x", SUBJECT)
-            unknown = dispatch(a_mail(port, security="starttls"), "x", SUBJECT)
-
-        assert trusted.state is OutcomeState.ACCEPTED
-        assert keeping.content
-        assert (unknown.state, unknown.code) == (OutcomeState.RETRY, "SSLCertVerificationError")
-
-
-class _running:  # noqa: N801  reads like a function
-    def __init__(self, smtp: LocalSmtp) -> None:
-        self.smtp = smtp
-
-    def __enter__(self) -> int:
-        self.smtp.start()
-        port: int = self.smtp.port
-        return port
-
-    def __exit__(self, *_: object) -> None:
-        self.smtp.stop()
-
-
 def test_a_channel_that_raises_or_says_nothing_is_unknown() -> None:
     class Broken(Channel):
         protocol = "broken"
@@ -257,11 +144,11 @@ def test_no_secret_is_ever_logged(
     zalo.fail_next("500")
     dispatch(ZaloBot(zalo.url, TOKEN, "c"), "x", "")
     dispatch(ZaloBot("http://127.0.0.1:9", TOKEN, "c"), "x", "")
-    dispatch(a_mail(mailbox.smtp_port, password=password), "x", "y")
+    sent(session(mailbox.smtp_port, password=password))
     logging.getLogger("urllib3").setLevel(logging.DEBUG)
     dispatch(ZaloBot(zalo.url, TOKEN, "c"), "x", "")
 
-    said = caplog.text + repr(sender) + repr(a_mail(1, password=password)._server)
+    said = caplog.text + repr(sender) + repr(session(1, password=password))
     assert caplog.records
     assert TOKEN not in said
     assert password not in said
