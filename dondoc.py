@@ -48,6 +48,7 @@ user = typer.Typer(help="Người dùng (people).", no_args_is_help=True)
 deliveries = typer.Typer(help="Các lượt gửi tin (deliveries).", no_args_is_help=True)
 gateways = typer.Typer(help="Các cổng gửi: e-mail, Zalo (ways out).", no_args_is_help=True)
 contact = typer.Typer(help="Địa chỉ nhận tin của một người (contacts).", no_args_is_help=True)
+oa = typer.Typer(help="Official Account của Zalo (its tokens).", no_args_is_help=True)
 keys = typer.Typer(help="Khóa niêm phong (sealing keys).", no_args_is_help=True)
 history = typer.Typer(help="Lịch sử (history).", no_args_is_help=True)
 measurement = typer.Typer(help="Đo tốc độ (measurements).", no_args_is_help=True)
@@ -63,6 +64,7 @@ for name, group in {
     "contact": contact,
     "deliveries": deliveries,
     "gateways": gateways,
+    "oa": oa,
     "keys": keys,
     "history": history,
     "bench": measurement,
@@ -1377,7 +1379,7 @@ def keys_new(key_id: Annotated[str, typer.Argument(help="tên khóa (its id)")] 
 def keys_reseal() -> None:
     """Niêm phong lại mọi địa chỉ bằng khóa đứng đầu (seal everything with the first key)."""
     with _engine() as engine:
-        done = engine.contacts.reseal()
+        done = engine.contacts.reseal() + engine.credentials.reseal()
         current = engine.keyring.current
     _say(f"Đã niêm phong lại {done} mục bằng khóa {current}", f"Sealed {done} anew by {current}")
 
@@ -1549,6 +1551,84 @@ def gateways_resume(channel: str) -> None:
     with _engine() as engine:
         waiting = engine.gateways.resume(ways(Settings()), channel)
     _say(f"{channel}: {waiting} tin chờ sẽ được gửi", f"{channel}: {waiting} deliveries queued")
+
+
+# --- Official Account ----------------------------------------------------------------------------
+
+
+@oa.command("connect")
+def oa_connect(
+    oa_id: str,
+    app_id: Annotated[str, typer.Option(help="mã ứng dụng (app id)")],
+    file: Annotated[
+        Path | None, typer.Option(exists=True, help="JSON của Zalo; bỏ trống: đọc từ stdin")
+    ] = None,
+) -> None:
+    """Lưu cặp token Zalo cấp, dạng JSON (keep the tokens Zalo gave, as its JSON answer)."""
+    from notifications.oa import resume_after_consent, token_pair
+    from notifications.ways import ways
+
+    pair = token_pair(sys.stdin.read() if file is None else file.read_text(encoding="utf-8"))
+    with _engine() as engine:
+        engine.credentials.connect(oa_id, app_id, *pair)
+        waiting = resume_after_consent(engine, ways(Settings()))
+    _say(
+        f"Đã kết nối OA {oa_id}; {waiting} tin chờ sẽ được gửi. Kiểm tra: dondoc oa rotate",
+        f"Connected {oa_id}; {waiting} deliveries queued. Check it by: dondoc oa rotate",
+    )
+
+
+@oa.command("rotate")
+def oa_rotate() -> None:
+    """Đổi token ngay, kể cả khi hệ thống đã thôi thử (renew the tokens now)."""
+    from engine.service.credentials import ConsentNeeded
+    from notifications.oa import OfficialAccount, park_for_consent, resume_after_consent
+    from notifications.ways import ways
+
+    settings = Settings()
+    with _engine() as engine:
+        try:
+            OfficialAccount(engine, settings).rotate()
+        except ConsentNeeded as lost:
+            park_for_consent(engine, ways(settings), lost.reason)
+            raise
+        waiting = resume_after_consent(engine, ways(settings))
+    _say(f"Đã đổi token; {waiting} tin chờ sẽ được gửi", f"Renewed; {waiting} deliveries queued")
+
+
+@oa.command("status")
+def oa_status(
+    live: Annotated[bool, typer.Option("--live", help="Hỏi Zalo loại OA, hạn mức (ask)")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Token còn dùng được đến khi nào, đổi cách đây mấy ngày (how the tokens stand)."""
+    from notifications.oa import OfficialAccount
+
+    with _engine() as engine:
+        rows = [asdict(status) for status in engine.credentials.listed()]
+        if live:
+            account = OfficialAccount(engine, Settings())
+            asked = {"profile": asdict(account.profile()), "quota": asdict(account.quota())}
+            rows = [row | (asked if row["oa_id"] == account.oa_id else {}) for row in rows]
+    if as_json:
+        _print(rows)
+        return
+    _table(
+        ("OA", "trạng thái", "đổi cách đây", "token đến", "chưa rõ từ", "lỗi", "loại", "còn gửi"),
+        [
+            (
+                r["oa_id"],
+                r["state"],
+                f"{r['days_since_rotation']} ngày",
+                r["access_expires_at"].astimezone(ZONE).strftime("%H:%M %d/%m/%Y"),
+                r["doubtful_since"],
+                r["last_error"],
+                r.get("profile", {}).get("oa_type"),
+                r.get("quota", {}).get("remaining"),
+            )
+            for r in rows
+        ],
+    )
 
 
 # --- measurements --------------------------------------------------------------------------------

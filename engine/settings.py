@@ -70,6 +70,38 @@ class Settings(BaseSettings):
     mail_bounce_imap_password: SecretStr = SecretStr("")
     zalo_bot_token: SecretStr | None = Field(None, description="unset: no Zalo messages")
     zalo_bot_url: str = "https://bot-api.zaloplatforms.com"
+    zalo_bot_webhook_secret: SecretStr | None = Field(
+        None, description="8-256 characters the bot's webhook calls carry; unset: the bot is polled"
+    )
+    zalo_oa_id: str | None = Field(
+        None, description="Official Account of ZBS template messages; unset: none are sent"
+    )
+    zalo_app_secret: SecretStr | None = Field(
+        None, description="secret key of the app the account has authorised; renews its tokens"
+    )
+    zalo_oauth_url: str = "https://oauth.zaloapp.com"
+    zalo_oa_url: str = "https://openapi.zalo.me"
+    zalo_zns_url: str = "https://business.openapi.zalo.me"
+    zalo_zbs_template: str | None = Field(
+        None, description="id of the template sent to phones; unset: none are sent to phones"
+    )
+    zalo_uid_template: str | None = Field(
+        None, description="id of the template sent to user ids; unset: none are sent to them"
+    )
+    zalo_zbs_params: str = Field(
+        "ten:30,don_vi:200,so_viec:20!,so_qua_han:20!,ma:200,han:20!,ngay:20!",
+        description="what the templates declare: name:longest, … of ten, don_vi, so_viec, "
+        "so_qua_han, ma, han, ngay; '!' after it: refuse a longer value instead of cutting it, "
+        "'?': may be missing",
+    )
+    zalo_zbs_development: bool = Field(
+        default=False, description="true: templates reach administrators of the app only (tests)"
+    )
+    zalo_webhook_secrets: SecretStr | None = Field(
+        None,
+        description="first_term:secret,first_term:secret to check the OA's webhook calls with: "
+        "app id or OA id, with the app secret or the OA secret key; the log says which matched",
+    )
     zalo_per_minute: int = Field(60, ge=1, description="most messages a minute of each Zalo way")
     zalo_titles: bool = Field(
         default=True, description="false: Zalo texts carry the codes of tasks only, no titles"

@@ -6,6 +6,7 @@ from prefect import serve
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 
+from flows.credentials import rotate_credentials
 from flows.deliver import deliver_outbox
 from flows.housekeeping import daily_root
 from flows.periods import open_periods
@@ -21,6 +22,7 @@ DEPLOYMENTS: tuple[tuple[Any, str, tuple[str, ...]], ...] = (
     (quarter_escalation, "20 7 1-15 1,4,7,10 *", ("escalation", "quarter")),
     (deliver_outbox, "* * * * *", ("messages",)),
     (daily_root, "15 0 * * *", ("history",)),
+    (rotate_credentials, "10 3 * * *", ("messages",)),
 )
 
 

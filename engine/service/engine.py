@@ -32,6 +32,7 @@ from engine.service.agencies import Agencies
 from engine.service.calendars import Calendars
 from engine.service.changes import Changes
 from engine.service.contacts import Contacts
+from engine.service.credentials import Credentials
 from engine.service.definitions import Definitions
 from engine.service.deliveries import Deliveries
 from engine.service.gateways import Gateways
@@ -80,6 +81,7 @@ class Engine:
         self.calendars = Calendars(self)
         self.changes = Changes(self)
         self.contacts = Contacts(self)
+        self.credentials = Credentials(self)
         self.definitions = Definitions(self)
         self.deliveries = Deliveries(self)
         self.gateways = Gateways(self)

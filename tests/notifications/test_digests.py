@@ -123,50 +123,6 @@ def test_the_delay_doubles_up_to_half_an_hour_with_jitter() -> None:
     assert retry_at(1, SENT_AT, 7) == SENT_AT + timedelta(seconds=7)
 
 
-class TestZalo:
-    def test_the_request_is_the_one_the_platform_documents(self, zalo: ZaloStandIn) -> None:
-        outcome = dispatch(ZaloBot(zalo.url, TOKEN, "6ede9afa66b88fe6d6a9"), "Nhắc việc", "")
-
-        assert outcome == Outcome(OutcomeState.ACCEPTED, "ok", "", "m1")
-        assert zalo.requests == [
-            (
-                f"/bot{TOKEN}/sendMessage",
-                b'{"text": "Nh\\u1eafc vi\\u1ec7c", "chat_id": "6ede9afa66b88fe6d6a9"}',
-            )
-        ]
-
-    @pytest.mark.parametrize(
-        ("fault", "state"),
-        [
-            ("500", OutcomeState.UNKNOWN),
-            ("429", OutcomeState.RETRY),
-            ("html200", OutcomeState.UNKNOWN),
-            ("empty200", OutcomeState.UNKNOWN),
-            ("no_message_id", OutcomeState.UNKNOWN),
-            ("accept_then_reset", OutcomeState.UNKNOWN),
-            ("307", OutcomeState.UNKNOWN),
-        ],
-    )
-    def test_only_what_is_certain_is_taken_for_certain(
-        self, zalo: ZaloStandIn, fault: str, state: OutcomeState
-    ) -> None:
-        zalo.fail_next(fault)
-
-        outcome = dispatch(ZaloBot(zalo.url, TOKEN, "c"), "Nhắc việc", "")
-
-        assert outcome.state is state
-        assert len(zalo.requests) == 1
-        if fault == "429":
-            assert outcome.retry_after_seconds == 7
-
-    def test_nobody_listening_and_a_wrong_token_are_certain(self, zalo: ZaloStandIn) -> None:
-        nobody = dispatch(ZaloBot("http://127.0.0.1:9", TOKEN, "c"), "x", "")
-        stranger = dispatch(ZaloBot(zalo.url, "1:wrong-token-here", "c"), "x", "")
-
-        assert nobody.state is OutcomeState.RETRY
-        assert (stranger.state, stranger.code) == (OutcomeState.FAILED, "401")
-
-
 def test_a_channel_that_raises_or_says_nothing_is_unknown() -> None:
     class Broken(Channel):
         protocol = "broken"

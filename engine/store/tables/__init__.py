@@ -5,6 +5,7 @@ from engine.store.tables import (
     assignments,
     calendar,
     contacts,
+    credentials,
     definitions,
     events,
     messages,
@@ -35,6 +36,7 @@ indicator = plans.indicator
 link_code = contacts.link_code
 message = messages.message
 message_item = messages.message_item
+oa_credential = credentials.oa_credential
 outbox = messages.outbox
 person = people.person
 plan = plans.plan
@@ -73,6 +75,7 @@ __all__ = [
     "message",
     "message_item",
     "metadata",
+    "oa_credential",
     "outbox",
     "person",
     "plan",

@@ -1,0 +1,141 @@
+"""Listening to the bot: updates one by one, who wrote what, and an answer to each."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.channels import Outcome
+from engine.errors import EngineError, Sentence
+from engine.service.engine import Engine
+from notifications.channels.answers import text_of
+from notifications.channels.base import dispatch
+from notifications.channels.wire import poll_json
+from notifications.channels.zbot import ZaloBot
+
+MOST_UPDATES = 100
+"""How many updates one visit takes, so that it ends however much is written."""
+
+_NOTHING_NEW = "408"
+_TEXT_LIMIT = 2000
+
+
+class BotProblem(EngineError):
+    """The bot platform did not do as asked; `code` is its own, or of the connection."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(
+            Sentence(
+                f"Zalo Bot không trả lời được ({code} {text}). Kiểm tra DONDOC_ZALO_BOT_TOKEN và "
+                "kết nối đến Zalo.",
+                f"Zalo Bot did not answer as asked ({code} {text}). Check DONDOC_ZALO_BOT_TOKEN "
+                "and the connection to Zalo.",
+            )
+        )
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """What somebody wrote to the bot."""
+
+    chat_id: str
+    sender_name: str
+    text: str
+    event_key: str
+
+
+class BotClient:
+    """Calls of the Bot API; the token is in no error and no `repr`."""
+
+    def __init__(self, base_url: str, token: str) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._token = token
+
+    def __repr__(self) -> str:
+        return f"BotClient({self._base_url})"
+
+    def get_me(self) -> Mapping[str, Any]:
+        """Return who the bot is.
+
+        Raises:
+            BotProblem: As every call here.
+        """
+        return self._call("getMe", {})
+
+    def updates(self, timeout_seconds: int = 30) -> Iterator[Mapping[str, Any]]:
+        """Yield what is new, one object a call, until nothing is or enough was taken.
+
+        The platform hands each out once and has no acknowledgement: an update that was yielded
+        and not taken in is lost. Only the first call waits.
+        """
+        wait = timeout_seconds
+        for _ in range(MOST_UPDATES):
+            try:
+                update = self._call("getUpdates", {"timeout": str(wait)}, wait)
+            except BotProblem as problem:
+                if problem.code == _NOTHING_NEW:
+                    return
+                raise
+            yield update
+            wait = 1
+
+    def set_webhook(self, url: str, secret: str) -> None:
+        """Let updates come to an address, with a secret of 8 to 256 characters; polling ends."""
+        self._call("setWebhook", {"url": url, "secret_token": secret})
+
+    def delete_webhook(self) -> None:
+        """Let updates be polled again."""
+        self._call("deleteWebhook", {})
+
+    def send(self, chat_id: str, text: str) -> Outcome:
+        """Send one text to one chat, through the channel that sends reminders."""
+        return dispatch(ZaloBot(self._base_url, self._token, chat_id), text, "")
+
+    def _call(
+        self, method: str, data: Mapping[str, Any], wait_seconds: float = 0.0
+    ) -> Mapping[str, Any]:
+        answer = poll_json(f"{self._base_url}/bot{self._token}/{method}", data, wait_seconds)
+        if isinstance(answer, Outcome):
+            raise BotProblem(answer.code, answer.text)
+        envelope = answer.envelope or {}
+        if envelope.get("ok") is not True:
+            code = envelope.get("error_code") or answer.status
+            raise BotProblem(str(code), text_of(envelope.get("description")))
+        result = envelope.get("result")
+        return result if isinstance(result, dict) else {}
+
+
+def parse_update(update: Mapping[str, Any]) -> Incoming | None:
+    """Return a text somebody wrote to the bot alone; None for anything else.
+
+    A group is no person: whoever sent a code there would bind the group to one.
+    """
+    message = update.get("message")
+    if not isinstance(message, dict):
+        return None
+    chat, sender = message.get("chat"), message.get("from")
+    text, message_id = message.get("text"), message.get("message_id")
+    chat_id = chat.get("id") if isinstance(chat, dict) else None
+    if not all(isinstance(v, str) and v for v in (text, message_id, chat_id)):
+        return None
+    if isinstance(chat, dict) and chat.get("chat_type", "PRIVATE") != "PRIVATE":
+        return None
+    name = sender.get("display_name") if isinstance(sender, dict) else ""
+    return Incoming(str(chat_id), text_of(name), str(text)[:_TEXT_LIMIT], str(message_id))
+
+
+def take_in(engine: Engine, client: BotClient, update: Mapping[str, Any]) -> bool:
+    """Do what an update asks and answer it; return whether it was new and for us."""
+    incoming = parse_update(update)
+    if incoming is None:
+        return False
+    answer = engine.inbox.written(incoming.event_key, incoming.chat_id, incoming.text)
+    if answer is None:
+        return False
+    client.send(incoming.chat_id, answer.vi)
+    return True
+
+
+def listen(engine: Engine, client: BotClient, timeout_seconds: int = 30) -> int:
+    """Take in and answer what was written to the bot; return how many texts were new."""
+    return sum(take_in(engine, client, update) for update in client.updates(timeout_seconds))
