@@ -138,7 +138,7 @@ class Sweeps:
                 else engine.reference.latest(connection, definition)
             )
             calendar = engine.reference.calendar(connection)
-            told = escalations.told(connection, found.id, found.round)
+            told = escalations.told(connection, found.id, found.round, found.clock_on)
         tried = definition is not None or due_on is not None
         return preview(
             policy.ladder,

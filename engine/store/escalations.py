@@ -69,6 +69,8 @@ CASE t.place
   ELSE p.issuer_agency END
 """
 
+# Who was not told of a rung yet, because nobody held the role or reminders were paused, is told of
+# the new one alone.
 _SWEEP = text(f"""
 WITH due AS MATERIALIZED (
   SELECT a.id, a.task_id, a.agency_code, a.definition_name, a.definition_version, a.phase,
@@ -87,8 +89,8 @@ WITH due AS MATERIALIZED (
   FROM due d JOIN step s USING (definition_name, definition_version, phase, clock_on)
 ), ledger AS (
   INSERT INTO escalation
-    (assignment_id, rule, level, period, round, role, agency_code, fired_on)
-  SELECT d.id, d.rule, d.level, '', d.round, t.role, y.code, :today
+    (assignment_id, rule, level, period, round, clock_on, role, agency_code, fired_on)
+  SELECT d.id, d.rule, d.level, '', d.round, d.clock_on, t.role, y.code, :today
   FROM placed d
   JOIN task k ON k.id = d.task_id
   JOIN plan p ON p.id = k.plan_id
@@ -97,7 +99,11 @@ WITH due AS MATERIALIZED (
     AND y.valid_from <= :today AND coalesce(y.valid_to, 'infinity') >= :today
   WHERE d.rule IS NOT NULL AND NOT d.paused
   ON CONFLICT DO NOTHING
-  RETURNING assignment_id, rule, level
+  RETURNING assignment_id, rule, level, role, agency_code
+), replaced AS (
+  UPDATE escalation e SET settled_on = :today FROM ledger l
+  WHERE e.assignment_id = l.assignment_id AND (e.role, e.agency_code) = (l.role, l.agency_code)
+    AND e.planned_on IS NULL AND e.settled_on IS NULL AND e.period = ''
 ), moved AS (
   UPDATE assignment a SET next_check_on =
     CASE WHEN d.paused THEN d.paused_until + 1 ELSE d.next_step END
@@ -147,8 +153,8 @@ WITH step AS MATERIALIZED (
     definition_name text, definition_version int, level int, tell jsonb)
 ), ledger AS (
   INSERT INTO escalation
-    (assignment_id, rule, level, period, round, role, agency_code, fired_on)
-  SELECT d.id, 'quarter', s.level, :quarter, d.round, t.role, y.code, :today
+    (assignment_id, rule, level, period, round, clock_on, role, agency_code, fired_on)
+  SELECT d.id, 'quarter', s.level, :quarter, d.round, :ends_on, t.role, y.code, :today
   FROM assignment d
   JOIN step s USING (definition_name, definition_version)
   JOIN task k ON k.id = d.task_id
@@ -183,14 +189,16 @@ def quarter(
     return rows, {("quarter", f["level"]): f["ids"] for f in fired or ()}
 
 
-def told(connection: Connection, assignment_id: int, round_: int) -> set[tuple[str, int]]:
-    """Return the (rule, level) recorded of an assignment in a round."""
+def told(
+    connection: Connection, assignment_id: int, round_: int, clock_on: date | None
+) -> set[tuple[str, int]]:
+    """Return the (rule, level) recorded of an assignment in a run: a round, and a date."""
     rows = connection.execute(
         text(
-            "SELECT DISTINCT rule, level FROM escalation "
-            "WHERE assignment_id = :id AND round = :round AND period = ''"
+            "SELECT DISTINCT rule, level FROM escalation WHERE assignment_id = :id "
+            "AND round = :round AND clock_on = :clock_on AND period = ''"
         ),
-        {"id": assignment_id, "round": round_},
+        {"id": assignment_id, "round": round_, "clock_on": clock_on},
     )
     return {(row[0], row[1]) for row in rows}
 
