@@ -1,7 +1,7 @@
 """The escalation ledger, filled set-based: policy comes in as rows, SQL compares dates."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -203,11 +203,37 @@ def told(
     return {(row[0], row[1]) for row in rows}
 
 
+@dataclass(frozen=True, slots=True)
+class Agency:
+    """What an agency is called, and from when to when it lives."""
+
+    name: str
+    valid_from: date
+    valid_to: date | None
+
+    def lives_on(self, day: date) -> bool:
+        """Tell whether it can be told anything on `day`."""
+        return self.valid_from <= day <= (self.valid_to or date.max)
+
+
+def agencies(connection: Connection, codes: Collection[str]) -> dict[str, Agency]:
+    """Return agencies by code."""
+    rows = connection.execute(
+        text("SELECT code, name, valid_from, valid_to FROM agency WHERE code = ANY(:codes)"),
+        {"codes": sorted(codes)},
+    )
+    return {row[0]: Agency(*row[1:]) for row in rows}
+
+
 _QUARTER_ROWS = text(
     "SELECT DISTINCT ON (l.number, k.number, b.name, a.id) a.id AS assignment_id, "
     "l.number AS plan, k.number AS task, k.title, b.name AS lead, a.period, "
     "a.original_due_on, a.due_on, a.state, a.definition_name, a.definition_version, a.phase, "
-    "a.reported_on, a.completed_on, a.extensions, e.level, e.fired_on "
+    "a.reported_on, a.completed_on, a.extensions, e.fired_on, "
+    "(SELECT max(r.level) FROM escalation r WHERE r.assignment_id = a.id "
+    "AND r.planned_on IS NOT NULL) AS level, "
+    "(SELECT CAST(max(v.changes -> 'reported_on' ->> 1) AS date) FROM event v "
+    "WHERE v.assignment_id = a.id AND v.changes ? 'reported_on') AS last_report_on "
     "FROM escalation e JOIN assignment a ON a.id = e.assignment_id "
     "JOIN agency b ON b.code = a.agency_code "
     "JOIN task k ON k.id = a.task_id JOIN plan l ON l.id = k.plan_id "
@@ -215,7 +241,7 @@ _QUARTER_ROWS = text(
     "OR EXISTS (SELECT FROM role_grant g WHERE g.person_id = :person_id "
     "AND (g.role, g.agency_code) = (e.role, e.agency_code) AND g.valid_from <= :day "
     "AND coalesce(g.valid_to, 'infinity') >= :day)) "
-    "ORDER BY l.number, k.number, b.name, a.id, e.level DESC"
+    "ORDER BY l.number, k.number, b.name, a.id, e.fired_on DESC"
 )
 
 
