@@ -247,7 +247,7 @@ class Sweeps:
         Returns:
             Rows with plan, task, title, lead, period, original_due_on, due_on, days_at_end (days
             late at the end of the quarter), days_now (late today, or on the day of the report),
-            state_label, level (the highest anybody was told at, None before the first digest),
+            state_label, level (the highest anybody was told at by the ladder, 0: reminded alone),
             last_report_on (the last time something was handed in for review) and extensions.
         """
         engine = self._engine
