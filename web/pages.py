@@ -191,7 +191,7 @@ def take_transition(  # noqa: PLR0913, PLR0917  the parts of the request
     here = f"/assignments/{assignment_id}"
     person = _person(engine, session)
     if person is None:
-        return _to_sign_in(here)
+        return _to_sign_in(f"{here}/acknowledge" if transition == "acknowledge" else here)
     _, definition, _ = engine.available(assignment_id, person.id)
     known = definition.transitions.get(transition)
     fields = () if known is None else known.fields

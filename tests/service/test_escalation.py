@@ -383,6 +383,19 @@ class TestOneRun:
         assert reminders == [(date(2025, 9, 22), "due_in_5"), (date(2025, 9, 26), "due_in_2")]
         assert [(r.day, r.rule) for r in foreseen][:2] == reminders
 
+    def test_a_calendar_loaded_during_a_pause_does_not_change_when_it_ends(
+        self, plan_51: Engine
+    ) -> None:
+        number = assignment(plan_51, 47, "skhcn")
+        live(plan_51, date(2025, 9, 30), date(2025, 10, 1))
+        noon = plan_51.at(at(date(2025, 10, 1), 12))
+        noon.fire(number, "acknowledge", person(noon, "cv.skhcn"), data={"answer": "Đang làm"})
+        noon.calendars.load([(date(2025, 12, 24), False, "Nghỉ")])
+
+        live(plan_51, date(2025, 10, 2), date(2025, 10, 10))
+
+        assert overdue(plan_51, number) == [(date(2025, 10, 1), 0), (date(2025, 10, 9), 2)]
+
     def test_a_calendar_made_longer_finds_the_rungs_it_could_not_place(
         self, plan_51: Engine
     ) -> None:
