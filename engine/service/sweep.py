@@ -111,10 +111,13 @@ class Sweeps:
             if progress is not None:
                 progress(examined)
             if batch.last is None:
-                return SweepResult(
-                    today, examined, rows, {place: sorted(fired[place]) for place in sorted(fired)}
-                )
+                break
             after = batch.last
+        with translate_database_errors(), engine.database.begin() as connection:
+            escalations.replace_untold(connection, today)
+        return SweepResult(
+            today, examined, rows, {place: sorted(fired[place]) for place in sorted(fired)}
+        )
 
     def quarter(self, name: str) -> SweepResult:
         """Tell heads, monitor and leaders what the quarter `2025Q3` left open and overdue.

@@ -69,8 +69,6 @@ CASE t.place
   ELSE p.issuer_agency END
 """
 
-# Who was not told of a rung yet, because nobody held the role or reminders were paused, is told of
-# the new one alone.
 _SWEEP = text(f"""
 WITH due AS MATERIALIZED (
   SELECT a.id, a.task_id, a.agency_code, a.definition_name, a.definition_version, a.phase,
@@ -99,11 +97,7 @@ WITH due AS MATERIALIZED (
     AND y.valid_from <= :today AND coalesce(y.valid_to, 'infinity') >= :today
   WHERE d.rule IS NOT NULL AND NOT d.paused
   ON CONFLICT DO NOTHING
-  RETURNING assignment_id, rule, level, role, agency_code
-), replaced AS (
-  UPDATE escalation e SET settled_on = :today FROM ledger l
-  WHERE e.assignment_id = l.assignment_id AND (e.role, e.agency_code) = (l.role, l.agency_code)
-    AND e.planned_on IS NULL AND e.settled_on IS NULL AND e.period = ''
+  RETURNING assignment_id, rule, level
 ), moved AS (
   UPDATE assignment a SET next_check_on =
     CASE WHEN d.paused THEN d.paused_until + 1 ELSE d.next_step END
@@ -144,6 +138,24 @@ def sweep_batch(
         _pair(last),
         rows,
         {(f["rule"], f["level"]): f["ids"] for f in fired or ()},
+    )
+
+
+def replace_untold(connection: Connection, today: date) -> None:
+    """Put aside rungs nobody was told of yet where a later one came: that one is told alone.
+
+    They wait because nobody held the role, or because reminders were paused before the digest.
+    """
+    connection.execute(
+        text("""
+        UPDATE escalation e SET settled_on = :today
+        WHERE e.planned_on IS NULL AND e.settled_on IS NULL AND e.period = ''
+          AND e.fired_on < :today AND EXISTS (
+            SELECT FROM escalation n
+            WHERE n.assignment_id = e.assignment_id AND n.period = '' AND n.fired_on > e.fired_on
+              AND (n.role, n.agency_code) = (e.role, e.agency_code))
+        """),
+        {"today": today},
     )
 
 
