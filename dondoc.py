@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import date, datetime, timedelta
@@ -87,10 +87,21 @@ def _moment(text: str) -> datetime:
     return moment
 
 
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as problem:
+        raise typer.BadParameter(f"{text!r}: viết như 2025-10-01 (write 2025-10-01)") from problem
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="In JSON (print JSON).")]
 AsOf = Annotated[
     datetime | None,
     typer.Option("--as-of", parser=_moment, metavar="NGÀY", help="Diễn tập ngày này (rehearse)."),
+]
+Due = Annotated[
+    date | None,
+    typer.Option("--due", parser=_day, metavar="NGÀY", help="Thử thời hạn này (try this date)."),
 ]
 ActorLogin = Annotated[str, typer.Option("--actor", metavar="LOGIN", help="Ai làm (who does it).")]
 Reason = Annotated[str, typer.Option(help="Lý do, số văn bản (why, the paper).")]
@@ -159,6 +170,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     Console(width=None if sys.stdout.isatty() else _PIPED).print(table)
 
 
+_BEYOND = "ngoài lịch (not in the calendar)"
 _PIPED = 240
 """Width of a table that goes to a file or another program, in characters."""
 
@@ -470,6 +482,32 @@ def definition_diagram(name: str, version: Annotated[int | None, typer.Option()]
             target = transition.target or source
             if not target.startswith("@"):
                 print(f"  {source} --> {target}: {transition.label.vi}")
+
+
+@definition.command("ladder")
+def definition_ladder(
+    name: Annotated[str, typer.Argument(metavar="NAME[@V]")],
+    due: Due = None,
+    reported: Annotated[
+        date | None,
+        typer.Option(parser=_day, metavar="NGÀY", help="Ngày báo cáo (day of a report)"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Thang nhắc việc của một quy trình, tính từ thời hạn (the days of a ladder)."""
+    with _engine() as engine:
+        policy = engine.sweeps.ladder(name, due, reported)
+    if as_json:
+        _print({**asdict(policy), "definition": str(policy.definition)})
+        return
+    _say(f"Quy trình {policy.definition}.", f"Definition {policy.definition}.")
+    _table(
+        ("ngày", "quy tắc", "cấp", "báo cho"),
+        [
+            (r.day or _BEYOND, r.rule, r.level, ", ".join(r.tell))
+            for r in (*policy.from_due, *policy.from_report)
+        ],
+    )
 
 
 @definition.command("migrate")
@@ -1029,28 +1067,31 @@ def assignment_show(assignment_id: int, as_of: AsOf = None, as_json: AsJson = Fa
 def assignment_reminders(
     assignment_id: int,
     definition_name: Annotated[
-        str | None, typer.Option("--definition", help="thử quy trình khác (another policy)")
+        str | None,
+        typer.Option("--definition", metavar="NAME[@V]", help="thử quy trình khác (another)"),
     ] = None,
-    due: Annotated[str | None, typer.Option(help="thử thời hạn khác (another date)")] = None,
+    due: Due = None,
     as_of: AsOf = None,
     as_json: AsJson = False,
 ) -> None:
     """Phần việc này sẽ được nhắc vào ngày nào, ai nhận (when it will be reminded, and whom)."""
-    day = None if due is None else local_day(_moment(due))
     with _engine(as_of) as engine:
-        coming = engine.sweeps.preview(assignment_id, definition_name, day)
+        coming = engine.sweeps.preview(assignment_id, definition_name, due)
     if as_json:
-        _print(asdict(coming))
+        _print([asdict(r) for r in coming])
         return
     _table(
         ("ngày", "quy tắc", "cấp", "báo cho"),
-        [(r.day, r.rule, r.level, ", ".join(r.tell)) for r in coming.reminders],
+        [
+            (
+                r.day or _BEYOND,
+                r.rule,
+                r.level,
+                ", ".join(f"{who.role} {who.agency_name}" for who in r.tell),
+            )
+            for r in coming
+        ],
     )
-    if coming.beyond_calendar:
-        _say(
-            "Còn mốc nằm ngoài lịch làm việc đã nạp.",
-            "Some lie beyond the working calendar that is loaded.",
-        )
 
 
 @assignment.command("do")
@@ -1122,13 +1163,45 @@ def sweep(as_of: AsOf = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def quarter(name: str, as_of: AsOf = None, as_json: AsJson = False) -> None:
+def quarter(
+    name: str,
+    table: Annotated[
+        bool, typer.Option("--table", help="in bảng đã ghi, không báo (what was recorded)")
+    ] = False,
+    as_of: AsOf = None,
+    as_json: AsJson = False,
+) -> None:
     """Báo cáo lãnh đạo phần việc quá hạn của quý, ví dụ 2025Q3 (what a quarter left overdue)."""
     from engine.service.export import sweep_json
 
     with _engine(as_of) as engine:
+        if table:
+            _print_quarter(engine.sweeps.quarter_rows(name), as_json=as_json)
+            return
         result = engine.sweeps.quarter(name)
     _print_sweep({"quarter": name, **sweep_json(result)}, as_json=as_json)
+
+
+def _print_quarter(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        _print([{**row, "state_label": row["state_label"].vi} for row in rows])
+        return
+    _table(
+        ("kế hoạch", "nhiệm vụ", "chủ trì", "thời hạn", "quá hạn", "trạng thái", "cấp", "báo cáo"),
+        [
+            (
+                row["plan"],
+                row["task"],
+                row["lead"],
+                row["due_on"],
+                row["days_now"],
+                row["state_label"].vi,
+                row["level"],
+                row["last_report_on"],
+            )
+            for row in rows
+        ],
+    )
 
 
 def _print_sweep(result: dict[str, Any], *, as_json: bool) -> None:

@@ -8,10 +8,13 @@ from fastapi import APIRouter, Header, Path, Query, Response
 from api.actor import EngineOf, PersonOf
 from api.paging import Cursor, Limit, after_day, next_by_due
 from api.schemas import (
+    AddresseeBody,
     AssignmentBody,
     AvailableTransition,
     FiredBody,
     Page,
+    ReminderBody,
+    Reminders,
     TimeStatusBody,
     TransitionBody,
 )
@@ -142,18 +145,26 @@ def list_reminders(
     engine: EngineOf,
     _: PersonOf,
     assignment_id: AssignmentId,
-    definition: Annotated[str | None, Query(max_length=60)] = None,
+    definition: Annotated[str | None, Query(max_length=80)] = None,
     due_on: date | None = None,
-) -> dict[str, Any]:
-    """Return when it will be reminded if nothing happens; under another policy or date, to try."""
-    coming = engine.sweeps.preview(assignment_id, definition, due_on)
-    return {
-        "reminders": [
-            {"day": r.day, "rule": r.rule, "level": r.level, "tell": r.tell}
-            for r in coming.reminders
-        ],
-        "beyond_calendar": coming.beyond_calendar,
-    }
+) -> Reminders:
+    """Return when it will be reminded, and whom, if nothing happens before.
+
+    `definition` (`name` or `name@version`) and `due_on` try another policy or date.
+    """
+    items = [
+        ReminderBody(
+            day=coming.day,
+            rule=coming.rule,
+            level=coming.level,
+            tell=[
+                AddresseeBody(role=who.role, agency=who.agency, agency_name=who.agency_name)
+                for who in coming.tell
+            ],
+        )
+        for coming in engine.sweeps.preview(assignment_id, definition, due_on)
+    ]
+    return Reminders(items=items)
 
 
 def delegator(engine: Engine, login: str | None) -> int | None:

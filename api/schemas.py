@@ -102,6 +102,29 @@ class AvailableTransition(BaseModel):
     fields: list[dict[str, Any]]
 
 
+class AddresseeBody(BaseModel):
+    """Who is told: a role at an agency."""
+
+    role: str = Field(examples=["head"])
+    agency: str = Field(examples=["so-noi-vu"])
+    agency_name: str = Field(examples=["Sở Nội vụ"])
+
+
+class ReminderBody(BaseModel):
+    """A rung to come; `day` null: it lies beyond the working calendar that is loaded."""
+
+    day: date | None
+    rule: str = Field(examples=["overdue"])
+    level: int = Field(examples=[2])
+    tell: list[AddresseeBody]
+
+
+class Reminders(BaseModel):
+    """What the daily sweeps will record of an assignment if nothing happens before."""
+
+    items: list[ReminderBody]
+
+
 class TimeStatusBody(BaseModel):
     """The axis of time, apart from the state: days left, or days too late when overdue."""
 

@@ -502,8 +502,7 @@ def _extend(_: Definition, before: Assignment, case: Case) -> dict[str, Any]:
 
 
 def _pause(definition: Definition, _: Assignment, case: Case) -> dict[str, Any]:
-    days = definition.pause_working_days
-    return {"paused_until": case.calendar.add_working_days(case.today, days)}
+    return {"paused_until": escalation.pause_ends(definition, case.today, case.calendar)}
 
 
 _EFFECTS: Mapping[Effect, Callable[[Definition, Assignment, Case], dict[str, Any]]] = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from engine.calendar import WorkingCalendar
-from engine.definition import EscalationStep, Phase
+from engine.definition import Definition, EscalationStep, Phase
 from engine.errors import OutsideCalendar
 
 
@@ -88,25 +88,26 @@ def check_from(
     return next_check(ladder, phase, clock_on, today, calendar)
 
 
+def pause_ends(definition: Definition, today: date, calendar: WorkingCalendar) -> date:
+    """Return the last day without reminders when they are paused today.
+
+    Raises:
+        OutsideCalendar: It lies in a year nobody has loaded.
+    """
+    return calendar.add_working_days(today, definition.pause_working_days)
+
+
 @dataclass(frozen=True, slots=True)
 class Reminder:
-    """One day on which a rung will be recorded, when nothing happens before."""
+    """A rung to come. `day` None: its working days lie in a year nobody has loaded yet."""
 
-    day: date
+    day: date | None
     rule: str
     level: int
     tell: tuple[str, ...]  # audiences, see `engine.definition.AUDIENCES`
 
 
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """The reminders to come; `beyond_calendar`: some lie in years nobody has loaded yet."""
-
-    reminders: tuple[Reminder, ...]
-    beyond_calendar: bool
-
-
-def preview(  # noqa: PLR0913  the state of one assignment, by name
+def reminders(  # noqa: PLR0913  the state of one assignment, by name
     ladder: Sequence[EscalationStep],
     phase: Phase,
     clock_on: date | None,
@@ -115,41 +116,43 @@ def preview(  # noqa: PLR0913  the state of one assignment, by name
     *,
     paused_until: date | None = None,
     told: Container[tuple[str, int]] = (),
-) -> Preview:
-    """Return what sweeps on every working day from `today` on would record.
+) -> tuple[Reminder, ...]:
+    """Return what sweeps on every working day from `today` on will record if nothing happens.
 
     Args:
         ladder: The policy.
         phase: Whose turn it is; only rungs of this phase are climbed.
-        clock_on: The date the rungs count from.
+        clock_on: The date the rungs count from; None: no clock runs.
         today: The first day looked at.
         calendar: Sweeps run on its working days; a rung of a rest day is told on the next one,
             or replaced by a higher one reached meanwhile.
         paused_until: Nothing is told up to and including this day.
-        told: (rule, level) recorded already in this round.
+        told: (rule, level) recorded already in this run.
+
+    Returns:
+        In the order of days; those beyond the calendar last, in the order of the ladder.
     """
-    starts = [] if paused_until is None else [paused_until + timedelta(days=1)]
-    beyond = False
-    for step in ladder:
-        if clock_on is not None and step.phase is phase:
-            try:
-                starts.append(fires_on(step, clock_on, calendar))
-            except OutsideCalendar:
-                beyond = True
-    found: list[Reminder] = []
-    seen: set[tuple[str, int]] = set()
+    if clock_on is None:
+        return ()
+    first = today if paused_until is None else max(today, paused_until + timedelta(days=1))
     days = set()
-    for start in starts:
-        try:
-            days.add(calendar.next_working(max(start, today)))
-        except OutsideCalendar:
-            beyond = True
+    beyond = []
+    for step in ladder:
+        if step.phase is phase:
+            try:
+                days.add(calendar.next_working(max(fires_on(step, clock_on, calendar), first)))
+            except OutsideCalendar:
+                beyond.append(step)
+    found: dict[tuple[str, int], Reminder] = {}
     for day in sorted(days):
         rung = reached(ladder, phase, clock_on, day, calendar)
-        if rung is None or (paused_until is not None and day <= paused_until):
-            continue
-        key = (rung.rule, rung.level)
-        if key not in told and key not in seen:
-            seen.add(key)
-            found.append(Reminder(day, rung.rule, rung.level, rung.tell))
-    return Preview(tuple(found), beyond)
+        if rung is not None and (rung.rule, rung.level) not in told:
+            found.setdefault(
+                (rung.rule, rung.level), Reminder(day, rung.rule, rung.level, rung.tell)
+            )
+    for step in beyond:
+        if (step.rule, step.level) not in told:
+            found.setdefault(
+                (step.rule, step.level), Reminder(None, step.rule, step.level, step.tell)
+            )
+    return tuple(found.values())

@@ -15,6 +15,7 @@ from engine.deadlines import TimeStatus, time_status
 from engine.decide import Availability
 from engine.definition import Definition, Field, FieldType, Transition, acknowledgement
 from engine.errors import EngineError
+from engine.escalation import pause_ends
 from engine.model import Assignment
 from engine.service.engine import Engine
 from engine.service.people import SignInRefused
@@ -174,7 +175,7 @@ def show_acknowledge(
     person = _person(engine, session)
     if person is None:
         return _to_sign_in(f"/assignments/{assignment_id}/acknowledge")
-    return _assignment_page(request, engine, person, assignment_id, answering=True)
+    return _acknowledge_page(request, engine, person, assignment_id)
 
 
 @router.post("/assignments/{assignment_id}/{transition}")
@@ -187,12 +188,14 @@ def take_transition(  # noqa: PLR0913, PLR0917  the parts of the request
     session: SessionOf = None,
 ) -> Response:
     """Take a transition; what is refused comes back with the reason and what was typed."""
+    here = f"/assignments/{assignment_id}"
     person = _person(engine, session)
     if person is None:
-        return _to_sign_in()
+        return _to_sign_in(f"{here}/acknowledge" if transition == "acknowledge" else here)
     _, definition, _ = engine.available(assignment_id, person.id)
     known = definition.transitions.get(transition)
     fields = () if known is None else known.fields
+    answering = known is not None and known == acknowledgement(definition)
     seen = form.get("version", "")
     try:
         engine.fire(
@@ -203,10 +206,14 @@ def take_transition(  # noqa: PLR0913, PLR0917  the parts of the request
             seen=int(seen) if seen.isascii() and seen.isdigit() else None,
         )
     except EngineError as refusal:
+        if answering:
+            return _acknowledge_page(
+                request, engine, person, assignment_id, refusal=refusal, typed=form
+            )
         return _assignment_page(
             request, engine, person, assignment_id, refusal=refusal, tried=transition, typed=form
         )
-    return RedirectResponse(f"/assignments/{assignment_id}", HTTP_303_SEE_OTHER)
+    return RedirectResponse(f"{here}/acknowledge" if answering else here, HTTP_303_SEE_OTHER)
 
 
 def _assignment_page(  # noqa: PLR0913  what a page is made of
@@ -218,12 +225,8 @@ def _assignment_page(  # noqa: PLR0913  what a page is made of
     refusal: EngineError | None = None,
     tried: str | None = None,
     typed: Mapping[str, str] | None = None,
-    answering: bool = False,
 ) -> Response:
     assignment, definition, answers = engine.available(assignment_id, person.id)
-    answer = acknowledgement(definition)
-    if answering and answer is not None:
-        tried = answer.name
     (row,) = engine.lists.assignments(id=assignment_id)
     _, timeline = engine.lists.assignment(assignment_id)
     return page(
@@ -240,24 +243,79 @@ def _assignment_page(  # noqa: PLR0913  what a page is made of
         latest=_latest(definition, timeline),
         asked=_asked(engine, assignment, definition),
         problem=None if refusal is None else refusal.sentence.vi,
-        notice=_answering(answers, answer) if answering else None,
-        reminders=engine.sweeps.preview(assignment_id).reminders[:REMINDERS],
+        reminders=engine.sweeps.preview(assignment_id)[:REMINDERS],
+        paused_until=_paused_until(engine, assignment),
         tried=tried,
         typed=typed or {},
     )
 
 
-def _answering(answers: Sequence[Availability], answer: Transition | None) -> str:
-    """Return what answering a reminder does, or why it cannot be answered."""
-    for offered in answers:
-        if answer is not None and offered.transition.name == answer.name:
-            if offered.refusal is None:
-                return (
-                    "Ghi hướng xử lý rồi bấm “Đã tiếp nhận”: nhắc việc tạm dừng, sau đó tiếp tục "
-                    "nếu việc chưa xong."
-                )
-            return f"Chưa bấm “Đã tiếp nhận” được: {offered.refusal.vi}."
-    return "Quy trình này không có bước “Đã tiếp nhận”."
+def _acknowledge_page(  # noqa: PLR0913  what a page is made of
+    request: Request,
+    engine: Engine,
+    person: Person,
+    assignment_id: int,
+    *,
+    refusal: EngineError | None = None,
+    typed: Mapping[str, str] | None = None,
+) -> Response:
+    assignment, definition, answers = engine.available(assignment_id, person.id)
+    (row,) = engine.lists.assignments(id=assignment_id)
+    _, timeline = engine.lists.assignment(assignment_id)
+    answer = acknowledgement(definition)
+    paused_until = _paused_until(engine, assignment)
+    offered = next((a for a in answers if a.transition == answer), None)
+    possible = offered is not None and offered.refusal is None
+    today = local_day(engine.clock.now())
+    # Somebody else was faster, or the button was pressed twice: it is answered, no error.
+    answered_already = refusal is not None and paused_until is not None
+    return page(
+        request,
+        "acknowledge.html",
+        200 if refusal is None or answered_already else status_of(refusal),
+        person=person,
+        assignment=assignment,
+        row=row,
+        definition=definition,
+        status=_status(engine, assignment.due_on, assignment.reported_on, assignment.completed_on),
+        form=answer if possible else None,
+        pauses_until=pause_ends(definition, today, engine.calendars.read()) if possible else None,
+        paused_until=paused_until,
+        answered=_answered(answer, timeline),
+        refusal=_why_not(definition, assignment, answer, offered),
+        problem=None if refusal is None or answered_already else refusal.sentence.vi,
+        typed=typed or {},
+    )
+
+
+def _paused_until(engine: Engine, assignment: Assignment) -> date | None:
+    """Return the last day without reminders, None when they run."""
+    until = assignment.paused_until
+    return until if until is not None and until >= local_day(engine.clock.now()) else None
+
+
+def _answered(
+    answer: Transition | None, timeline: Sequence[Mapping[str, Any]]
+) -> Mapping[str, Any] | None:
+    """Return the answer to a reminder, when it is the newest pause of the assignment."""
+    pauses = (event for event in reversed(timeline) if "paused_until" in event["changes"])
+    newest = next(pauses, None)
+    return newest if newest and answer and newest["transition"] == answer.name else None
+
+
+def _why_not(
+    definition: Definition,
+    assignment: Assignment,
+    answer: Transition | None,
+    offered: Availability | None,
+) -> str:
+    """Return why a reminder cannot be answered, "" when it can."""
+    if answer is None:
+        return f"Quy trình “{definition.title.vi}” không có bước tiếp nhận nhắc việc"
+    if offered is None:
+        state = definition.states[assignment.state].label.vi
+        return f"Phần việc đang ở trạng thái “{state}”: không phải tiếp nhận nhắc việc nữa"
+    return "" if offered.refusal is None else offered.refusal.vi
 
 
 def _asked(engine: Engine, assignment: Assignment, definition: Definition) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from engine.clock import ZONE
 from engine.deadlines import TimeState, TimeStatus
 from engine.errors import EngineError
 from engine.service.people import SignInRefused
+from engine.service.sweep import Addressee
 
 STATUS: tuple[tuple[type[EngineError], int], ...] = (
     (SignInRefused, 401),
@@ -58,26 +59,24 @@ def in_words(status: TimeStatus) -> str:
             return "Trong hạn"
 
 
-_AUDIENCES = {
+_ROLES = {
     "officer": "chuyên viên",
-    "head": "thủ trưởng cơ quan",
-    "coordinator": "cơ quan thẩm định",
-    "monitor": "cơ quan theo dõi",
-    "office": "Văn phòng UBND",
+    "head": "thủ trưởng",
+    "coordinator": "người theo dõi",
     "vice_chair": "Phó Chủ tịch",
     "chair": "Chủ tịch",
 }
 
 
-def audience(name: str) -> str:
-    """Return who an audience of a ladder is, in words."""
-    return _AUDIENCES[name]
+def addressee(who: Addressee) -> str:
+    """Return who is told, in words."""
+    return f"{_ROLES[who.role]} {who.agency_name}"
 
 
 templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
 templates.env.undefined = StrictUndefined
 templates.env.filters |= {"vn_date": vn_date, "vn_moment": vn_moment, "in_words": in_words}
-templates.env.filters["audience"] = audience
+templates.env.filters["addressee"] = addressee
 
 
 def page(request: Request, name: str, status_code: int = 200, **values: Any) -> Response:

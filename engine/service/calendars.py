@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.store import calendar
+from engine.clock import local_day
+from engine.store import assignments, calendar
 from engine.store.database import translate_database_errors
 
 if TYPE_CHECKING:
@@ -22,9 +23,17 @@ class Calendars:
         self._engine = engine
 
     def load(self, days: Iterable[tuple[date, bool, str | None]]) -> int:
-        """Insert or replace (day, is working, note); return how many days changed."""
-        with translate_database_errors(), self._engine.database.begin() as connection:
-            return calendar.load(connection, days)
+        """Insert or replace (day, is working, note); return how many days changed.
+
+        Rungs that count working days may lie on other days then: the next sweep looks at every
+        assignment again.
+        """
+        engine = self._engine
+        with translate_database_errors(), engine.database.begin() as connection:
+            changed = calendar.load(connection, days)
+            if changed:
+                assignments.look_again(connection, local_day(engine.clock.now()))
+            return changed
 
     def read(self) -> WorkingCalendar:
         """Return the working calendar.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from engine.clock import local_day
 from engine.deadlines import quarter_end
+from engine.decide import addressee
 from engine.definition import AUDIENCES, Definition, DefinitionRef, Phase
-from engine.errors import AssignmentNotFound
-from engine.escalation import Preview, next_check, preview, reached
+from engine.errors import AssignmentNotFound, InvalidData, NotFound, Sentence
+from engine.escalation import Reminder, next_check, reached, reminders
 from engine.store import assignments, definitions, escalations
 from engine.store.database import translate_database_errors
 from engine.store.escalations import ClockKey, Step
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
     from engine.calendar import WorkingCalendar
     from engine.service.engine import Engine
+
+_VERSION_DIGITS = 9  # fits the column
+_FIRST, _LAST = date(2000, 1, 1), date(2199, 12, 31)  # of dates to try; others are typing errors
 
 BATCH = 10_000
 """Assignments per transaction of a sweep: bounds its locks and its memory."""
@@ -40,6 +44,34 @@ class SweepResult:
     examined: int = 0
     rows: int = 0
     fired: dict[tuple[str, int], list[int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """A role at an agency, and what the agency is called."""
+
+    role: str
+    agency: str
+    agency_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """A rung to come and whom it tells. `day` None: beyond the calendar that is loaded."""
+
+    day: date | None
+    rule: str
+    level: int
+    tell: tuple[Addressee, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The ladder of a definition from a due date on and from the day of a report on."""
+
+    definition: DefinitionRef
+    from_due: tuple[Reminder, ...]
+    from_report: tuple[Reminder, ...]
 
 
 class Sweeps:
@@ -79,10 +111,13 @@ class Sweeps:
             if progress is not None:
                 progress(examined)
             if batch.last is None:
-                return SweepResult(
-                    today, examined, rows, {place: sorted(fired[place]) for place in sorted(fired)}
-                )
+                break
             after = batch.last
+        with translate_database_errors(), engine.database.begin() as connection:
+            escalations.replace_untold(connection, today)
+        return SweepResult(
+            today, examined, rows, {place: sorted(fired[place]) for place in sorted(fired)}
+        )
 
     def quarter(self, name: str) -> SweepResult:
         """Tell heads, monitor and leaders what the quarter `2025Q3` left open and overdue.
@@ -114,17 +149,23 @@ class Sweeps:
 
     def preview(
         self, assignment_id: int, definition: str | None = None, due_on: date | None = None
-    ) -> Preview:
+    ) -> tuple[Coming, ...]:
         """Return when an assignment will be reminded and escalated if nothing happens before.
 
         Args:
             assignment_id: Which assignment.
-            definition: Another policy to try: the newest version of this definition.
-            due_on: Another date to try.
+            definition: Another policy to try, `name` (the newest version) or `name@version`;
+                None: the one the assignment is pinned to.
+            due_on: Another due date to try, for work that is with the lead agency.
+
+        Returns:
+            What the daily sweeps will record, with whom each rung tells. What was recorded
+            already is left out, but where another policy or date is tried nothing was.
 
         Raises:
             AssignmentNotFound: There is none of this id.
             NotFound: No such definition is published.
+            InvalidData: A date to try is in another century.
         """
         engine = self._engine
         today = local_day(engine.clock.now())
@@ -135,19 +176,68 @@ class Sweeps:
             policy = (
                 engine.reference.definition(connection, found.definition)
                 if definition is None
-                else engine.reference.latest(connection, definition)
+                else self._named(connection, definition)
             )
+            tried = definition is not None or due_on is not None
+            if due_on is not None:
+                found = replace(found, due_on=_possible("due_on", due_on))
+            coming = reminders(
+                policy.ladder,
+                found.phase,
+                found.clock_on,
+                today,
+                engine.reference.calendar(connection),
+                paused_until=found.paused_until,
+                told=()
+                if tried
+                else escalations.told(connection, found.id, found.round, found.clock_on),
+            )
+            whom = {name: addressee(name, found) for r in coming for name in r.tell}
+            agencies = escalations.agencies(connection, {code for _, code in whom.values()})
+        return tuple(
+            Coming(
+                r.day,
+                r.rule,
+                r.level,
+                tuple(
+                    Addressee(role, code, agencies[code].name)
+                    for role, code in dict.fromkeys(whom[name] for name in r.tell)
+                    if agencies[code].lives_on(r.day or today)
+                ),
+            )
+            for r in coming
+        )
+
+    def ladder(
+        self, definition: str, due_on: date | None = None, reported_on: date | None = None
+    ) -> Policy:
+        """Return on which days the ladder of a definition tells whom, for any assignment.
+
+        Args:
+            definition: `name` (the newest version) or `name@version`.
+            due_on: The due date reminders and escalation count from; None: those are left out.
+            reported_on: The day of a report that waits for review; None: those are left out.
+
+        Raises:
+            NotFound: No such definition is published.
+            InvalidData: A date to try is in another century.
+        """
+        engine = self._engine
+        with translate_database_errors(), engine.database.connect() as connection:
+            found = self._named(connection, definition)
             calendar = engine.reference.calendar(connection)
-            told = escalations.told(connection, found.id, found.round)
-        tried = definition is not None or due_on is not None
-        return preview(
-            policy.ladder,
-            found.phase,
-            due_on or found.clock_on,
-            today,
-            calendar,
-            paused_until=found.paused_until,
-            told=frozenset() if tried else told,
+        return Policy(
+            found.ref,
+            reminders(
+                found.ladder, Phase.OPEN, _possible("due_on", due_on), calendar.first, calendar
+            ),
+            reminders(
+                found.ladder,
+                Phase.REVIEW,
+                _possible("reported_on", reported_on),
+                calendar.first,
+                calendar,
+            ),
         )
 
     def quarter_rows(self, name: str, person_id: int | None = None) -> list[Mapping[str, Any]]:
@@ -158,8 +248,10 @@ class Sweeps:
             person_id: Only what this person was told; None: everything.
 
         Returns:
-            Rows with plan, task, title, lead, period, original_due_on, due_on, days_at_end (late
-            at the end of the quarter), days_now, state_label, level and extensions.
+            Rows with plan, task, title, lead, period, original_due_on, due_on, days_at_end (days
+            late at the end of the quarter), days_now (late today, or on the day of the report),
+            state_label, level (the highest anybody was told at by the ladder, 0: reminded alone),
+            last_report_on (the last time something was handed in for review) and extensions.
         """
         engine = self._engine
         today = local_day(engine.clock.now())
@@ -173,8 +265,8 @@ class Sweeps:
         return [
             {
                 **row,
-                "days_at_end": (ends_on - row["due_on"]).days,
-                "days_now": ((row["reported_on"] or today) - row["due_on"]).days,
+                "days_at_end": max(0, (ends_on - row["due_on"]).days),
+                "days_now": max(0, ((row["reported_on"] or today) - row["due_on"]).days),
                 "state_label": definitions[_ref(row)].states[row["state"]].label,
             }
             for row in rows
@@ -195,11 +287,33 @@ class Sweeps:
             next_check_on=next_check(ladder, phase, key.clock_on, today, calendar),
         )
 
+    def _named(self, connection: Connection, named: str) -> Definition:
+        name, at_sign, version = named.partition("@")
+        reference = self._engine.reference
+        if not at_sign:
+            return reference.latest(connection, name)
+        if not version.isascii() or not version.isdigit() or len(version) > _VERSION_DIGITS:
+            raise NotFound(Sentence("quy trình", "definition"), named)
+        return reference.definition(connection, DefinitionRef(name, int(version)))
+
     def _published(self, connection: Connection) -> list[tuple[DefinitionRef, Definition]]:
         refs = [
             DefinitionRef(row["name"], row["version"]) for row in definitions.listed(connection)
         ]
         return [(ref, self._engine.reference.definition(connection, ref)) for ref in refs]
+
+
+def _possible(name: str, day: date | None) -> date | None:
+    if day is not None and not _FIRST <= day <= _LAST:
+        raise InvalidData(
+            {
+                name: Sentence(
+                    f"phải là ngày từ {_FIRST:%d/%m/%Y} đến {_LAST:%d/%m/%Y}",
+                    f"has to be a date from {_FIRST} to {_LAST}",
+                )
+            }
+        )
+    return day
 
 
 def _ref(row: Mapping[str, Any]) -> DefinitionRef:

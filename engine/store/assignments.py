@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, text
+from sqlalchemy import Connection, bindparam, insert, select, text, update
 
 from engine.clock import local_day
 from engine.definition import DefinitionRef, Phase
@@ -326,6 +326,11 @@ def _apply_row(
 
 def _iso(day: date | None) -> str | None:
     return None if day is None else day.isoformat()
+
+
+def look_again(connection: Connection, today: date) -> None:
+    """Have the next sweep place every assignment on its ladder again."""
+    connection.execute(update(a).where(a.c.next_check_on > today).values(next_check_on=today))
 
 
 def stream(connection: Connection, batch: int = 2000) -> Generator[Assignment, None, None]:

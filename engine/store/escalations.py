@@ -1,7 +1,7 @@
 """The escalation ledger, filled set-based: policy comes in as rows, SQL compares dates."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -87,8 +87,8 @@ WITH due AS MATERIALIZED (
   FROM due d JOIN step s USING (definition_name, definition_version, phase, clock_on)
 ), ledger AS (
   INSERT INTO escalation
-    (assignment_id, rule, level, period, round, role, agency_code, fired_on)
-  SELECT d.id, d.rule, d.level, '', d.round, t.role, y.code, :today
+    (assignment_id, rule, level, period, round, clock_on, role, agency_code, fired_on)
+  SELECT d.id, d.rule, d.level, '', d.round, d.clock_on, t.role, y.code, :today
   FROM placed d
   JOIN task k ON k.id = d.task_id
   JOIN plan p ON p.id = k.plan_id
@@ -141,14 +141,32 @@ def sweep_batch(
     )
 
 
+def replace_untold(connection: Connection, today: date) -> None:
+    """Put aside rungs nobody was told of yet where a later one came: that one is told alone.
+
+    They wait because nobody held the role, or because reminders were paused before the digest.
+    """
+    connection.execute(
+        text("""
+        UPDATE escalation e SET settled_on = :today
+        WHERE e.planned_on IS NULL AND e.settled_on IS NULL AND e.period = ''
+          AND e.fired_on < :today AND EXISTS (
+            SELECT FROM escalation n
+            WHERE n.assignment_id = e.assignment_id AND n.period = '' AND n.fired_on > e.fired_on
+              AND (n.role, n.agency_code) = (e.role, e.agency_code))
+        """),
+        {"today": today},
+    )
+
+
 _QUARTER = text(f"""
 WITH step AS MATERIALIZED (
   SELECT * FROM jsonb_to_recordset(CAST(:steps AS jsonb)) AS s(
     definition_name text, definition_version int, level int, tell jsonb)
 ), ledger AS (
   INSERT INTO escalation
-    (assignment_id, rule, level, period, round, role, agency_code, fired_on)
-  SELECT d.id, 'quarter', s.level, :quarter, d.round, t.role, y.code, :today
+    (assignment_id, rule, level, period, round, clock_on, role, agency_code, fired_on)
+  SELECT d.id, 'quarter', s.level, :quarter, d.round, :ends_on, t.role, y.code, :today
   FROM assignment d
   JOIN step s USING (definition_name, definition_version)
   JOIN task k ON k.id = d.task_id
@@ -183,23 +201,51 @@ def quarter(
     return rows, {("quarter", f["level"]): f["ids"] for f in fired or ()}
 
 
-def told(connection: Connection, assignment_id: int, round_: int) -> set[tuple[str, int]]:
-    """Return the (rule, level) recorded of an assignment in a round."""
+def told(
+    connection: Connection, assignment_id: int, round_: int, clock_on: date | None
+) -> set[tuple[str, int]]:
+    """Return the (rule, level) recorded of an assignment in a run: a round, and a date."""
     rows = connection.execute(
         text(
-            "SELECT DISTINCT rule, level FROM escalation "
-            "WHERE assignment_id = :id AND round = :round AND period = ''"
+            "SELECT DISTINCT rule, level FROM escalation WHERE assignment_id = :id "
+            "AND round = :round AND clock_on = :clock_on AND period = ''"
         ),
-        {"id": assignment_id, "round": round_},
+        {"id": assignment_id, "round": round_, "clock_on": clock_on},
     )
     return {(row[0], row[1]) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Agency:
+    """What an agency is called, and from when to when it lives."""
+
+    name: str
+    valid_from: date
+    valid_to: date | None
+
+    def lives_on(self, day: date) -> bool:
+        """Tell whether it can be told anything on `day`."""
+        return self.valid_from <= day <= (self.valid_to or date.max)
+
+
+def agencies(connection: Connection, codes: Collection[str]) -> dict[str, Agency]:
+    """Return agencies by code."""
+    rows = connection.execute(
+        text("SELECT code, name, valid_from, valid_to FROM agency WHERE code = ANY(:codes)"),
+        {"codes": sorted(codes)},
+    )
+    return {row[0]: Agency(*row[1:]) for row in rows}
 
 
 _QUARTER_ROWS = text(
     "SELECT DISTINCT ON (l.number, k.number, b.name, a.id) a.id AS assignment_id, "
     "l.number AS plan, k.number AS task, k.title, b.name AS lead, a.period, "
     "a.original_due_on, a.due_on, a.state, a.definition_name, a.definition_version, a.phase, "
-    "a.reported_on, a.completed_on, a.extensions, e.level, e.fired_on "
+    "a.reported_on, a.completed_on, a.extensions, e.fired_on, "
+    "coalesce((SELECT max(r.level) FROM escalation r WHERE r.assignment_id = a.id "
+    "AND r.period = '' AND r.planned_on IS NOT NULL), 0) AS level, "
+    "(SELECT CAST(max(v.changes -> 'reported_on' ->> 1) AS date) FROM event v "
+    "WHERE v.assignment_id = a.id AND v.changes ? 'reported_on') AS last_report_on "
     "FROM escalation e JOIN assignment a ON a.id = e.assignment_id "
     "JOIN agency b ON b.code = a.agency_code "
     "JOIN task k ON k.id = a.task_id JOIN plan l ON l.id = k.plan_id "
@@ -207,7 +253,7 @@ _QUARTER_ROWS = text(
     "OR EXISTS (SELECT FROM role_grant g WHERE g.person_id = :person_id "
     "AND (g.role, g.agency_code) = (e.role, e.agency_code) AND g.valid_from <= :day "
     "AND coalesce(g.valid_to, 'infinity') >= :day)) "
-    "ORDER BY l.number, k.number, b.name, a.id, e.level DESC"
+    "ORDER BY l.number, k.number, b.name, a.id, e.fired_on DESC"
 )
 
 

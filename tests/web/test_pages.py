@@ -2,16 +2,18 @@
 
 import re
 from collections.abc import Iterator
+from datetime import date
 
 import pytest
 from fastapi.testclient import TestClient
 
 import dondoc
 from bench.rehearsal import PASSWORD
+from engine.clock import at
 from engine.service.engine import Engine
 from engine.service.people import NewPerson
 from engine.settings import Settings
-from tests.factories import assignment, people
+from tests.factories import assignment, people, reported
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
 
@@ -51,29 +53,156 @@ def test_whoever_is_not_signed_in_is_sent_to_the_form(browser: TestClient) -> No
     assert 'value="cv.so-noi-vu"' in wrong.text
 
 
-def test_the_link_of_a_reminder_leads_through_the_form_to_the_answer(
-    browser: TestClient, plan_51: Engine
-) -> None:
-    number = assignment(plan_51, 5, "so-noi-vu")
-    link = f"/assignments/{number}/acknowledge"
+class TestAcknowledging:
+    @pytest.fixture
+    def october(self, plan_51: Engine) -> Iterator[tuple[TestClient, Engine, int]]:
+        """A browser on 1/10/2025 08:00, the engine behind it, and an overdue assignment."""
+        plan_51.people.save(
+            [
+                NewPerson(p.login, p.full_name, p.grants, p.contacts, PASSWORD)
+                for p in people()
+                if p.login in {"cv.skhcn", "tt.skhcn", "pct.ubnd-tinh"}
+            ]
+        )
+        engine = plan_51.at(at(date(2025, 10, 1)))
+        app = dondoc.application(engine, Settings())
+        with TestClient(app, raise_server_exceptions=False) as browser:
+            yield browser, engine, assignment(plan_51, 47, "skhcn")
 
-    form = browser.get(link)
-    assert f'name="next" value="{link}"' in form.text
-    signed = browser.post(
-        "/sign-in",
-        data={"login": "cv.so-noi-vu", "password": PASSWORD, "next": link},
-        headers=OWN,
-    )
-    assert "nhắc việc tạm dừng" in signed.text
-    assert plan_51.lists.assignment(number)[0].paused_until is None  # reading changes nothing
+    def test_the_link_of_a_reminder_leads_through_the_form_to_the_answer(
+        self, october: tuple[TestClient, Engine, int]
+    ) -> None:
+        browser, engine, number = october
+        link = f"/assignments/{number}/acknowledge"
 
-    answered = browser.post(link, data={"answer": "Đang làm", "version": "1"}, headers=OWN)
-    assert plan_51.lists.assignment(number)[0].paused_until is not None
-    assert answered.status_code == 200
-    assert "Chưa bấm “Đã tiếp nhận” được" in browser.get(link).text
+        form = browser.get(link)
+        assert f'name="next" value="{link}"' in form.text
+        shown = browser.post(
+            "/sign-in",
+            data={"login": "cv.skhcn", "password": PASSWORD, "next": link},
+            headers=OWN,
+        )
+        assert shown.url.path == link
+        assert "tạm dừng đến hết ngày 08/10/2025" in shown.text
+        assert "Quá hạn 1 ngày" in shown.text
+
+        answered = browser.post(link, data={"answer": "Đang làm", "version": "1"}, headers=OWN)
+        assert (answered.status_code, answered.url.path) == (200, link)
+        assert "đang tạm dừng đến hết ngày 08/10/2025" in answered.text
+        assert "Lê Thị Tuấn đã tiếp nhận lúc 08:00 01/10/2025 (“Đang làm”)" in answered.text
+        assert "<textarea" not in answered.text
+        assert engine.lists.assignment(number)[0].paused_until == date(2025, 10, 8)
+
+    def test_opening_the_link_changes_nothing_however_often(
+        self, october: tuple[TestClient, Engine, int]
+    ) -> None:
+        browser, engine, number = october
+        before = engine.lists.assignment(number)
+        link = f"/assignments/{number}/acknowledge"
+
+        for _ in range(3):  # as the scanner of a mail server does, and the person after it
+            browser.get(link)
+            signed_in(browser, "cv.skhcn").get(link)
+        browser.head(link)
+
+        assert engine.lists.assignment(number) == before
+
+    def test_whoever_is_second_is_told_who_was_first(
+        self, october: tuple[TestClient, Engine, int]
+    ) -> None:
+        browser, engine, number = october
+        link = f"/assignments/{number}/acknowledge"
+        signed_in(browser, "cv.skhcn").post(
+            link, data={"answer": "Đang làm", "version": "1"}, headers=OWN
+        )
+
+        second = signed_in(browser, "tt.skhcn").post(
+            link, data={"answer": "Tôi cũng thấy", "version": "1"}, headers=OWN
+        )
+
+        assert second.status_code == 200
+        assert "Lê Thị Tuấn đã tiếp nhận" in second.text
+        assert 'role="alert"' not in second.text
+        assert engine.lists.assignment(number)[0].version == 2
+
+    def test_an_answer_without_words_comes_back_with_the_reason(
+        self, october: tuple[TestClient, Engine, int]
+    ) -> None:
+        browser, engine, number = october
+        link = f"/assignments/{number}/acknowledge"
+
+        empty = signed_in(browser, "cv.skhcn").post(
+            link, data={"answer": " ", "version": "1"}, headers=OWN
+        )
+
+        assert empty.status_code == 422
+        assert "bắt buộc nhập" in empty.text
+        assert "<textarea" in empty.text
+        assert engine.lists.assignment(number)[0].paused_until is None
+
+    def test_whoever_may_not_answer_sees_why(self, october: tuple[TestClient, Engine, int]) -> None:
+        browser, engine, number = october
+        link = f"/assignments/{number}/acknowledge"
+
+        shown = signed_in(browser, "pct.ubnd-tinh").get(link)
+        forced = browser.post(link, data={"answer": "x", "version": "1"}, headers=OWN)
+
+        assert "Chỉ cơ quan chủ trì được “Đã tiếp nhận nhắc việc”" in shown.text
+        assert "<textarea" not in shown.text
+        assert forced.status_code == 403
+        assert engine.lists.assignment(number)[0].version == 1
+
+    def test_what_is_reported_needs_no_answer(
+        self, october: tuple[TestClient, Engine, int]
+    ) -> None:
+        browser, engine, number = october
+        reported(engine, number, "cv.skhcn", "dp.vp-ubnd")
+
+        shown = signed_in(browser, "cv.skhcn").get(f"/assignments/{number}/acknowledge")
+
+        assert "“Chờ thẩm định”: không phải tiếp nhận nhắc việc nữa" in shown.text
+        assert "<textarea" not in shown.text
+
+    def test_a_form_of_another_site_or_without_a_session_answers_nothing(
+        self, october: tuple[TestClient, Engine, int]
+    ) -> None:
+        browser, engine, number = october
+        link = f"/assignments/{number}/acknowledge"
+        form = {"answer": "x", "version": "1"}
+
+        nobody = browser.post(link, data=form, headers=OWN, follow_redirects=False)
+        signed_in(browser, "cv.skhcn")
+        foreign = browser.post(link, data=form, headers={"Sec-Fetch-Site": "cross-site"})
+
+        assert (nobody.status_code, nobody.headers["location"]) == (303, f"/sign-in?next={link}")
+        assert foreign.status_code == 403
+        assert engine.lists.assignment(number)[0].version == 1
+
+    def test_what_was_answered_is_escaped(self, october: tuple[TestClient, Engine, int]) -> None:
+        browser, _, number = october
+        link = f"/assignments/{number}/acknowledge"
+
+        answered = signed_in(browser, "cv.skhcn").post(
+            link, data={"answer": "<script>x</script>", "version": "1"}, headers=OWN
+        )
+
+        assert "<script>" not in answered.text
+        assert "&lt;script&gt;" in answered.text
 
 
-@pytest.mark.parametrize("target", ["https://x.example/", "//x.example", "/\\x", "javascript:0"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://x.example/",
+        "//x.example",
+        "/\\x",
+        "javascript:0",
+        "/%2f/x.example",
+        "/\t/x.example",
+        "/assignments/1/acknowledge?next=//x.example",
+        "/assignments/1\r\nX: y",
+    ],
+)
 def test_signing_in_never_leads_elsewhere(browser: TestClient, target: str) -> None:
     answer = browser.post(
         "/sign-in",
@@ -90,8 +219,9 @@ def test_an_assignment_says_when_it_will_be_reminded(browser: TestClient, plan_5
     page = signed_in(browser, "dp.skhcn").get(f"/assignments/{number}")
 
     assert "Lịch nhắc việc" in page.text
-    assert "23/09/2025: nhắc (chuyên viên)" in page.text
-    assert "07/10/2025: báo cấp 2 (chuyên viên, thủ trưởng cơ quan" in page.text
+    lead = "Sở Khoa học và Công nghệ"
+    assert f"23/09/2025: nhắc – chuyên viên {lead}<" in page.text
+    assert f"07/10/2025: báo cáo cấp 2 – chuyên viên {lead}; thủ trưởng {lead};" in page.text
 
 
 def test_one_task_is_moved_by_clicking_alone(browser: TestClient, plan_51: Engine) -> None:

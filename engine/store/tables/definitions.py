@@ -8,7 +8,6 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
-    UniqueConstraint,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -23,7 +22,6 @@ definition_version = Table(
     Column("sha256", LargeBinary, nullable=False),
     Column("published_at", instant, nullable=False),
     CheckConstraint("version >= 1", name="version"),
-    UniqueConstraint("name", "sha256"),
 )
 
 # The approving transitions of a definition, apart from its body: the four-eyes trigger asks here.

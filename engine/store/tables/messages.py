@@ -63,6 +63,7 @@ escalation = Table(
     Column("level", Integer, primary_key=True),
     Column("period", Text, primary_key=True),  # '' where the rung belongs to no quarter
     Column("round", Integer, primary_key=True),
+    Column("clock_on", Date, primary_key=True),  # what it counts from: an extended date runs anew
     Column("role", Text, primary_key=True),
     Column("agency_code", Text, primary_key=True),
     Column("fired_on", Date, nullable=False),
