@@ -1,14 +1,14 @@
 """A rung is recorded once for each date its clock counts from: an extended date is reminded of anew.
 
 Revision ID: 0007
-Revises: 0005
+Revises: 0006
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
