@@ -18,6 +18,7 @@ from engine.store.database import open_database
 from flows.processes import Parts, everything
 from flows.sweep import is_first_working_day, table
 from notifications.standin.mailbox import Mailbox
+from tests.databases import SEAL_KEYS
 from tests.factories import with_plan_51
 
 OCTOBER = at(date(2025, 10, 1))
@@ -31,6 +32,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Parts, S
     with temporary_folder() as folder, pytest.MonkeyPatch.context() as patch:
         with Mailbox(tmp_path_factory.mktemp("mail")) as mailbox:
             patch.setenv("DONDOC_DATA_DIR", str(folder / "data"))
+            patch.setenv("DONDOC_SEAL_KEYS", SEAL_KEYS)
             patch.setenv("DONDOC_SMTP_PORT", str(mailbox.smtp_port))
             patch.setenv("DONDOC_SMTP_SECURITY", "plain")
             patch.setenv("PYTHONPATH", str(Path.cwd()))
