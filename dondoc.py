@@ -48,6 +48,7 @@ user = typer.Typer(help="Người dùng (people).", no_args_is_help=True)
 deliveries = typer.Typer(help="Các lượt gửi tin (deliveries).", no_args_is_help=True)
 gateways = typer.Typer(help="Các cổng gửi: e-mail, Zalo (ways out).", no_args_is_help=True)
 contact = typer.Typer(help="Địa chỉ nhận tin của một người (contacts).", no_args_is_help=True)
+zalo_bot = typer.Typer(help="Bot Zalo (the bot).", no_args_is_help=True)
 oa = typer.Typer(help="Official Account của Zalo (its tokens).", no_args_is_help=True)
 keys = typer.Typer(help="Khóa niêm phong (sealing keys).", no_args_is_help=True)
 history = typer.Typer(help="Lịch sử (history).", no_args_is_help=True)
@@ -64,6 +65,7 @@ for name, group in {
     "contact": contact,
     "deliveries": deliveries,
     "gateways": gateways,
+    "bot": zalo_bot,
     "oa": oa,
     "keys": keys,
     "history": history,
@@ -1242,7 +1244,23 @@ def deliver(as_of: AsOf = None, as_json: AsJson = False) -> None:
 
     settings = Settings()
     with _engine(as_of) as engine:
-        done = deliver_owed(engine, settings, Sender(settings, attachments(engine)))
+        done = deliver_owed(engine, settings, Sender(engine, settings, attachments(engine)))
+    if as_json:
+        _print(done)
+    else:
+        _table(tuple(done), [tuple(done.values())])
+
+
+@app.command()
+def receive(as_json: AsJson = False) -> None:
+    """Nhận thư bị trả lại và tin nhắn gửi cho bot (take in bounces and texts to the bot)."""
+    from notifications import bot, bounces
+
+    settings = Settings()
+    with _engine() as engine:
+        done: dict[str, Any] = {"bounces": bounces.take_in(engine, settings)}
+        if bot.is_polled(settings):
+            done["texts"] = bot.listen(engine, bot.client_of(settings), 1)
     if as_json:
         _print(done)
     else:
@@ -1402,6 +1420,9 @@ def contact_set(
     ] = None,
 ) -> None:
     """Ghi hoặc sửa một địa chỉ (enter or correct an address)."""
+    from notifications.ways import require_usable
+
+    require_usable(channel, address, Settings())
     day = None if consented is None else local_day(_moment(consented))
     with _engine() as engine:
         engine.contacts.set(engine.people.find(login).id, channel, address, day)
@@ -1607,7 +1628,9 @@ def gateways_test(
 
     settings = Settings()
     with _engine() as engine:
-        outcome = try_out(engine, settings, Sender(settings), channel, engine.people.find(to))
+        outcome = try_out(
+            engine, settings, Sender(engine, settings), channel, engine.people.find(to)
+        )
     if as_json:
         _print(asdict(outcome))
     else:
@@ -1624,6 +1647,42 @@ def gateways_resume(channel: str) -> None:
     with _engine() as engine:
         waiting = engine.gateways.resume(ways(Settings()), channel)
     _say(f"{channel}: {waiting} tin chờ sẽ được gửi", f"{channel}: {waiting} deliveries queued")
+
+
+# --- Zalo Bot ------------------------------------------------------------------------------------
+
+
+@zalo_bot.command("status")
+def zalo_bot_status() -> None:
+    """Hỏi Zalo bot là ai (ask who the bot is)."""
+    from notifications import bot
+
+    settings = Settings()
+    who = bot.client_of(settings).get_me()
+    polled = bot.is_polled(settings)
+    print(f"{who.get('account_name') or who.get('id')}: {'getUpdates' if polled else 'webhook'}")
+
+
+@zalo_bot.command("webhook")
+def zalo_bot_webhook(
+    off: Annotated[bool, typer.Option("--off", help="thôi webhook, hỏi định kỳ (poll)")] = False,
+) -> None:
+    """Khai với Zalo địa chỉ nhận tin của bot, hoặc thôi (tell Zalo where to call)."""
+    from api.application import PREFIX
+    from notifications import bot
+
+    settings = Settings()
+    client = bot.client_of(settings)
+    if off:
+        client.delete_webhook()
+        _say("Đã thôi webhook.", "The webhook was taken back.")
+        return
+    if settings.zalo_bot_webhook_secret is None:
+        problem = Sentence("chưa đặt; cần 8 đến 256 ký tự", "is not set; 8 to 256 characters")
+        raise InvalidData({"DONDOC_ZALO_BOT_WEBHOOK_SECRET": problem})
+    url = f"{settings.base_url.rstrip('/')}{PREFIX}/webhooks/zalo-bot"
+    client.set_webhook(url, settings.zalo_bot_webhook_secret.get_secret_value())
+    _say(f"Zalo sẽ gọi {url}", f"Zalo will call {url}")
 
 
 # --- Official Account ----------------------------------------------------------------------------

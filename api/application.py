@@ -20,6 +20,7 @@ from api import (
     sign_in,
     statistics,
     tasks,
+    webhooks,
 )
 from api.errors import engine_problem, http_problem, validation_problem
 from api.limits import BodyLimit
@@ -45,6 +46,7 @@ RESOURCES = (
     indicators,
     statistics,
     events,
+    webhooks,
 )
 
 

@@ -7,10 +7,11 @@ from fastapi import APIRouter
 from pydantic import Field
 from starlette.status import HTTP_204_NO_CONTENT
 
-from api.actor import EngineOf, PersonOf
+from api.actor import EngineOf, PersonOf, SettingsOf
 from api.deliveries import Channel
 from api.schemas import Body
 from engine.clock import local_day
+from notifications.ways import require_usable
 
 router = APIRouter(tags=["contacts"])
 
@@ -54,8 +55,11 @@ def list_contacts(engine: EngineOf, person: PersonOf) -> list[dict[str, Any]]:
 
 
 @router.put("/people/me/contacts/{channel}", status_code=HTTP_204_NO_CONTENT)
-def set_contact(engine: EngineOf, person: PersonOf, channel: Channel, body: ContactBody) -> None:
+def set_contact(
+    engine: EngineOf, settings: SettingsOf, person: PersonOf, channel: Channel, body: ContactBody
+) -> None:
     """Enter or correct one's own address on a channel."""
+    require_usable(channel, body.address, settings)
     engine.contacts.set(person.id, channel, body.address, local_day(engine.clock.now()))
 
 

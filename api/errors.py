@@ -10,12 +10,14 @@ from starlette.responses import JSONResponse
 from engine import errors
 from engine.errors import EngineError, Sentence
 from engine.service.people import SignInRefused
+from notifications.zalo_webhook import WebhookRefused
 
 MEDIA_TYPE = "application/problem+json"
 
 # The first class that fits counts: the special ones stand before the general.
 STATUS: tuple[tuple[type[EngineError], int, str], ...] = (
     (SignInRefused, 401, "sign-in-refused"),
+    (WebhookRefused, 403, "webhook-refused"),
     (errors.NotAllowed, 403, "not-allowed"),
     (errors.UnknownTransition, 404, "unknown-transition"),
     (errors.NotFound, 404, "not-found"),

@@ -52,6 +52,12 @@ class _Owed:
                 quota.add_metric([gateway.channel], gateway.quota_left)
         yield parked
         yield quota
+        rotated = GaugeMetricFamily(
+            "dondoc_oa_days_since_rotation", "Age of the account's tokens", labels=["oa"]
+        )
+        for status in self._engine.credentials.listed():
+            rotated.add_metric([status.oa_id], status.days_since_rotation)
+        yield rotated
         yield GaugeMetricFamily(
             "dondoc_bounce_rate",
             "Mails of 30 days that came back for good, 0 to 1",

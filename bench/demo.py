@@ -79,7 +79,7 @@ def _fill(engine: Engine, settings: Settings) -> None:
     start = engine.at(at(rehearsal.ISSUED))
     rehearsal.load_reference(start)
     _say(f"Giao kế hoạch 51/KH-UBND ngày 07/03/2025: {rehearsal.assign(start)} phần việc")
-    sender = Sender(settings)
+    sender = Sender(engine, settings)
 
     def end_of_month(then: Engine) -> None:
         plan_digests(then, settings)

@@ -86,7 +86,10 @@ PROBE_AFTER = timedelta(minutes=30)
 """How long a parked gateway rests before one message tries it again."""
 
 SOFT_BOUNCES = 5
-"""So many temporary bounces in a row are a permanent one."""
+"""So many mails in a row that came back for now are one that came back for good."""
+
+SOFT_WITHIN = timedelta(days=92)
+"""How far back that row is looked for: who is told once a quarter gets few mails."""
 
 
 def section_of(reason: str, level: int | None, *, urgent: bool = False) -> str:

@@ -103,6 +103,12 @@ class Settings(BaseSettings):
         "app id or OA id, with the app secret or the OA secret key; the log says which matched",
     )
     zalo_per_minute: int = Field(60, ge=1, description="most messages a minute of each Zalo way")
+    apprise_services: str = Field(
+        "",
+        description="services people may enter an Apprise URL of, by its scheme: ntfys,mmosts; "
+        "empty: none. The server calls whatever host such a URL names",
+    )
+    apprise_per_minute: int = Field(30, ge=1, description="most messages a minute to all of them")
     zalo_titles: bool = Field(
         default=True, description="false: Zalo texts carry the codes of tasks only, no titles"
     )

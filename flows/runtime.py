@@ -28,7 +28,7 @@ def engine() -> Engine:
 @cache
 def sender() -> Sender:
     """Return what sends messages, by the settings of this process."""
-    return Sender(settings(), attachments(engine()))
+    return Sender(engine(), settings(), attachments(engine()))
 
 
 def engine_on(as_of: date | None) -> Engine:

@@ -6,11 +6,14 @@ from prefect import serve
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 
+from engine.settings import Settings
 from flows.credentials import rotate_credentials
 from flows.deliver import deliver_outbox
 from flows.housekeeping import daily_root
 from flows.periods import open_periods
+from flows.receive import listen_to_bot, take_in_bounces
 from flows.sweep import quarter_escalation, sweep_due
+from notifications.bot import is_polled
 
 ZONE = "Asia/Ho_Chi_Minh"
 
@@ -21,18 +24,34 @@ DEPLOYMENTS: tuple[tuple[Any, str, tuple[str, ...]], ...] = (
     (sweep_due, "30 7 * * *", ("escalation",)),
     (quarter_escalation, "20 7 1-15 1,4,7,10 *", ("escalation", "quarter")),
     (deliver_outbox, "* * * * *", ("messages",)),
+    (take_in_bounces, "*/5 * * * *", ("messages",)),
+    (listen_to_bot, "* * * * *", ("messages",)),
     (daily_root, "15 0 * * *", ("history",)),
     (rotate_credentials, "10 3 * * *", ("messages",)),
 )
 
 
+def idle(settings: Settings) -> set[Any]:
+    """Return the flows that have nothing to do by these settings; their schedules rest."""
+    resting: set[Any] = set()
+    if settings.mail_bounce_address is None:
+        resting.add(take_in_bounces)
+    if not is_polled(settings):
+        resting.add(listen_to_bot)
+    if settings.zalo_oa_id is None:
+        resting.add(rotate_credentials)
+    return resting
+
+
 def main() -> None:
     """Serve every deployment until the process is stopped; one run of each at a time."""
+    resting = idle(Settings())
     serve(
         *(
             flow.to_deployment(
                 name="dondoc",
                 schedules=[Cron(cron, timezone=ZONE)],
+                paused=flow in resting,
                 tags=["dondoc", *tags],
                 concurrency_limit=1,
                 entrypoint_type=EntrypointType.MODULE_PATH,  # also found from an installed wheel

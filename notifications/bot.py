@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.channels import Outcome
-from engine.errors import EngineError, Sentence
+from engine.errors import EngineError, InvalidData, Sentence
 from engine.service.engine import Engine
+from engine.settings import Settings
 from notifications.channels.answers import text_of
 from notifications.channels.base import dispatch
 from notifications.channels.wire import poll_json
@@ -42,6 +43,14 @@ class Incoming:
     sender_name: str
     text: str
     event_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is answered to whoever wrote."""
+
+    chat_id: str
+    text: str
 
 
 class BotClient:
@@ -87,9 +96,9 @@ class BotClient:
         """Let updates be polled again."""
         self._call("deleteWebhook", {})
 
-    def send(self, chat_id: str, text: str) -> Outcome:
-        """Send one text to one chat, through the channel that sends reminders."""
-        return dispatch(ZaloBot(self._base_url, self._token, chat_id), text, "")
+    def send(self, answer: Answer) -> Outcome:
+        """Send an answer to its chat, through the channel that sends reminders."""
+        return dispatch(ZaloBot(self._base_url, self._token, answer.chat_id), answer.text, "")
 
     def _call(
         self, method: str, data: Mapping[str, Any], wait_seconds: float = 0.0
@@ -124,18 +133,38 @@ def parse_update(update: Mapping[str, Any]) -> Incoming | None:
     return Incoming(str(chat_id), text_of(name), str(text)[:_TEXT_LIMIT], str(message_id))
 
 
-def take_in(engine: Engine, client: BotClient, update: Mapping[str, Any]) -> bool:
-    """Do what an update asks and answer it; return whether it was new and for us."""
+def take_in(engine: Engine, update: Mapping[str, Any]) -> Answer | None:
+    """Do what an update asks; return what is to be answered, None: it is not new or not for us."""
     incoming = parse_update(update)
     if incoming is None:
-        return False
-    answer = engine.inbox.written(incoming.event_key, incoming.chat_id, incoming.text)
-    if answer is None:
-        return False
-    client.send(incoming.chat_id, answer.vi)
-    return True
+        return None
+    said = engine.inbox.written(incoming.event_key, incoming.chat_id, incoming.text)
+    return None if said is None else Answer(incoming.chat_id, said.vi)
 
 
 def listen(engine: Engine, client: BotClient, timeout_seconds: int = 30) -> int:
     """Take in and answer what was written to the bot; return how many texts were new."""
-    return sum(take_in(engine, client, update) for update in client.updates(timeout_seconds))
+    new = 0
+    for update in client.updates(timeout_seconds):
+        answer = take_in(engine, update)
+        if answer is not None:
+            client.send(answer)
+            new += 1
+    return new
+
+
+def client_of(settings: Settings) -> BotClient:
+    """Return the bot of the settings.
+
+    Raises:
+        InvalidData: None is set.
+    """
+    if settings.zalo_bot_token is None:
+        problem = Sentence("chưa đặt; xem tài liệu Zalo Bot", "is not set")
+        raise InvalidData({"DONDOC_ZALO_BOT_TOKEN": problem})
+    return BotClient(settings.zalo_bot_url, settings.zalo_bot_token.get_secret_value())
+
+
+def is_polled(settings: Settings) -> bool:
+    """Return whether there is a bot whose updates are fetched, not called in by webhook."""
+    return settings.zalo_bot_token is not None and settings.zalo_bot_webhook_secret is None

@@ -22,6 +22,7 @@ from typing import Protocol
 from flufl.bounce import all_failures
 
 from engine.addresses import mask_text
+from engine.errors import EngineError, Sentence
 from engine.sealing import KeyRing
 from engine.service.engine import Engine
 from engine.service.inbox import Bounce
@@ -36,6 +37,20 @@ IMAP_SECONDS = 30.0
 TEXT_LIMIT = 300
 SIZE_LIMIT = 1024 * 1024
 """So many bytes of a mail are read: the report is at its beginning, what came back behind it."""
+
+
+class MailboxProblem(EngineError):
+    """The bounce mailbox cannot be read."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            Sentence(
+                f"Không đọc được hộp thư trả lại ({reason}). Kiểm tra các biến "
+                "DONDOC_MAIL_BOUNCE_*.",
+                f"The bounce mailbox cannot be read ({reason}). Check the variables "
+                "DONDOC_MAIL_BOUNCE_*.",
+            )
+        )
 
 
 def bounce_address(base: str, delivery_id: int, ring: KeyRing) -> str:
@@ -155,17 +170,18 @@ def take_in(engine: Engine, settings: Settings) -> dict[str, int]:
         those that are no bounce of ours. Empty when no mailbox is set.
 
     Raises:
-        OSError: The mailbox cannot be reached.
-        imaplib.IMAP4.error: It refuses us.
-        mailbox.NoSuchMailboxError: There is no such folder.
+        MailboxProblem: It cannot be reached, refuses us, or is not there.
     """
     out = ways(settings)
     done: Counter[str] = Counter()
-    with opened(settings) as box:
-        for handle, raw in box.waiting():
-            bounce = read_bounce(raw, engine.keyring, out.domain)
-            done["nothing" if bounce is None else engine.inbox.bounce(bounce, out)] += 1
-            box.done(handle)
+    try:
+        with opened(settings) as box:
+            for handle, raw in box.waiting():
+                bounce = read_bounce(raw, engine.keyring, out.domain)
+                done["nothing" if bounce is None else engine.inbox.bounce(bounce, out)] += 1
+                box.done(handle)
+    except (OSError, imaplib.IMAP4.error, mailbox.NoSuchMailboxError) as problem:
+        raise MailboxProblem(f"{type(problem).__name__}: {problem}"[:TEXT_LIMIT]) from problem
     return dict(done)
 
 

@@ -20,8 +20,10 @@ from engine.store.people import Person
 from notifications.bounces import bounce_address
 from notifications.channels.base import dispatch
 from notifications.channels.mail import Attachment, GovMail, Mail, SmtpServer, SmtpSession
+from notifications.channels.stock import StockUrl, checked
 from notifications.channels.zbot import ZaloBot
 from notifications.letters import content
+from notifications.oa import NEEDS_CONSENT, OfficialAccount, park_for_consent
 from notifications.secrets import protect_logs
 from notifications.ways import ways
 
@@ -34,17 +36,20 @@ class Sender:
     """Sends one delivery by its channel, with the connections of the settings.
 
     Args:
+        engine: Keeps the tokens of the Official Account.
         settings: Where the servers are.
         attachments: Makes the files that go with a letter by mail.
     """
 
     def __init__(
         self,
+        engine: Engine,
         settings: Settings,
         attachments: Callable[[Letter], tuple[Attachment, ...]] = lambda _: (),
     ) -> None:
         protect_logs()
         self._settings = settings
+        self._account = OfficialAccount(engine, settings)
         self._attachments = attachments
         self._ring = None if settings.mail_bounce_address is None else keyring(settings)
         self._session = SmtpSession(
@@ -97,8 +102,26 @@ class Sender:
                 token = settings.zalo_bot_token.get_secret_value()
                 bot = ZaloBot(settings.zalo_bot_url, token, ready.address)
                 return dispatch(bot, ready.content.text, "")
+            case "zalo_zbs":
+                return self._account.send_to_phone(
+                    ready.address, ready.content.parameters, ready.tracking_id, ready.began_at
+                )
+            case "zalo_uid":
+                return self._account.send_to_user(
+                    ready.address, ready.content.parameters, ready.began_at
+                )
+            case "apprise":
+                return self._by_service(ready)
             case _:
                 return Outcome(OutcomeState.PARKED, "not-set-up", "this channel is not set up here")
+
+    def _by_service(self, ready: Ready) -> Outcome:
+        services = self._settings.apprise_services
+        try:
+            service = StockUrl(checked(ready.address, services))
+        except InvalidData as refused:  # allowed when it was entered, and not any more
+            return Outcome(OutcomeState.FAILED, "address", refused.sentence.en)
+        return dispatch(service, ready.content.text, ready.content.subject)
 
 
 def plan_digests(engine: Engine, settings: Settings) -> PlanResult:
@@ -145,12 +168,22 @@ def try_out(
     now = engine.clock.now()
     token = secrets.token_hex(16)
     text = f"Tin thử của dondoc lúc {now.astimezone(ZONE):%H:%M %d/%m/%Y}. Không cần trả lời."
+    day = f"{now.astimezone(ZONE):%d/%m/%Y}"
+    parameters = {
+        "ten": person.full_name,
+        "don_vi": "dondoc",
+        "so_viec": "0",
+        "so_qua_han": "0",
+        "ma": "Tin thử",
+        "han": day,
+        "ngay": day,
+    }
     outcome = sender.send(
         Ready(
             id=0,
             channel=channel,
             address=address,
-            content=Content("Tin thử của dondoc", text, f"<p>{text}</p>", {}),
+            content=Content("Tin thử của dondoc", text, f"<p>{text}</p>", parameters),
             letter=Letter(
                 0, channel, person.id, person.full_name, local_day(now), "test", None, (), None, ()
             ),
@@ -173,6 +206,8 @@ def _send_one(  # noqa: PLR0913, PLR0917  what one attempt needs
     if ready is None:
         return "not_sent"
     outcome = sender.send(ready)
+    if outcome.code == NEEDS_CONSENT:  # before the mark, which would only park and probe
+        park_for_consent(engine, out, outcome.text)
     state = engine.deliveries.finish(delivery_id, out, Attempt(worker, ready.began_at, outcome))
     log.info("delivery %s by %s: %s %s", delivery_id, ready.channel, state, outcome.code)
     return state

@@ -110,7 +110,7 @@ def parse(raw: bytes) -> tuple[Receipt, ...]:
     event = _object(raw)
     at = _moment(_timestamp(event))
     if at is None:
-        raise WebhookRefused(_UNREADABLE)
+        raise WebhookRefused(UNREADABLE)
     name = str(event.get("event_name", ""))
     message = event.get("message")
     message = message if isinstance(message, dict) else {}
@@ -143,7 +143,7 @@ def receive(
         WebhookRefused: It is not.
     """
     if verify(raw, header, pairs) is None:
-        raise WebhookRefused(_UNSIGNED)
+        raise WebhookRefused(UNSIGNED)
     receipts = parse(raw)
     if any(not -AHEAD <= now - receipt.at <= OLDEST for receipt in receipts):
         raise WebhookRefused(_STALE)
@@ -196,11 +196,11 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-_UNREADABLE = Sentence(
+UNREADABLE = Sentence(
     "Nội dung webhook không đọc được. Kiểm tra địa chỉ webhook đã khai với Zalo.",
     "The webhook body cannot be read. Check the webhook address given to Zalo.",
 )
-_UNSIGNED = Sentence(
+UNSIGNED = Sentence(
     "Chữ ký webhook không khớp. Kiểm tra DONDOC_ZALO_WEBHOOK_SECRETS.",
     "The webhook signature does not match. Check DONDOC_ZALO_WEBHOOK_SECRETS.",
 )

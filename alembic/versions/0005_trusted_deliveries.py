@@ -41,7 +41,6 @@ def _contacts() -> None:
         sa.Column("fingerprint", sa.LargeBinary()),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("position", sa.SmallInteger(), nullable=False),
-        sa.Column("soft_failures", sa.Integer(), nullable=False),
         sa.Column("purpose", sa.Text(), nullable=False),
         sa.Column("basis", sa.Text(), nullable=False),
         sa.Column("consented_on", sa.Date()),
@@ -77,9 +76,8 @@ def _contacts() -> None:
     _seal_contacts()
     # A delivery whose address is no longer a contact keeps a place to point to.
     op.execute("""
-        INSERT INTO contact (person_id, channel, state, position, soft_failures, purpose, basis,
-          changed_at)
-        SELECT DISTINCT m.person_id, d.channel, 'withdrawn', 0, 0, '', 'public_duty', now()
+        INSERT INTO contact (person_id, channel, state, position, purpose, basis, changed_at)
+        SELECT DISTINCT m.person_id, d.channel, 'withdrawn', 0, '', 'public_duty', now()
         FROM delivery d JOIN message m ON m.id = d.message_id
         ON CONFLICT (person_id, channel) DO NOTHING
     """)
@@ -101,8 +99,8 @@ def _seal_contacts() -> None:
         connection.execute(
             sa.text("""
                 INSERT INTO contact (person_id, channel, sealed, fingerprint, state, position,
-                  soft_failures, purpose, basis, changed_at)
-                VALUES (:person_id, :channel, :sealed, :fingerprint, 'active', :position, 0,
+                  purpose, basis, changed_at)
+                VALUES (:person_id, :channel, :sealed, :fingerprint, 'active', :position,
                   'official reminders', 'public_duty', now())
                 ON CONFLICT DO NOTHING
             """),

@@ -251,7 +251,6 @@ def set_within(  # noqa: PLR0913, PLR0917  a contact has as many parts
         "sealed": ring.seal(normal, contact_about(person_id, channel)),
         "fingerprint": fingerprint,
         "state": "active",
-        "soft_failures": 0,
         "purpose": PURPOSE,
         "basis": "public_duty" if consented_on is None else "consent",
         "consented_on": consented_on,

@@ -354,7 +354,6 @@ class Deliveries:
         state = str(follow["state"])
         match outcome.state:
             case OutcomeState.ACCEPTED:
-                contacts.mark(connection, sent["contact_id"], soft_failures=0)
                 state = self._early_receipt(connection, delivery_id, channel, outcome) or state
             case OutcomeState.FAILED:
                 refused = "bounced" if channel == RECORD else "refused"

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from engine.channels import SOFT_BOUNCES, Ways
+from engine.channels import SOFT_BOUNCES, SOFT_WITHIN, Ways
+from engine.clock import local_day
 from engine.definition import acknowledgement
 from engine.errors import EngineError, InvalidData, Sentence
 from engine.folding import bare
@@ -127,7 +128,9 @@ class Inbox:
             last = {"last_code": bounce.status, "last_text": bounce.text[:500]}
             for_good = bounce.permanent
             if not for_good:
-                for_good = contacts.soft_failure(connection, found["contact_id"]) >= SOFT_BOUNCES
+                since = local_day(now) - SOFT_WITHIN
+                in_a_row = contacts.bounced_in_a_row(connection, found["contact_id"], since)
+                for_good = in_a_row >= SOFT_BOUNCES
             if not for_good:
                 return "temporary"
             deliveries.settle(

@@ -101,13 +101,32 @@ def erase(connection: Connection, person_id: int, channels: Sequence[str], now: 
     ).rowcount
 
 
-def soft_failure(connection: Connection, contact_id: int) -> int:
-    """Count a temporary bounce; return how many there were in a row."""
+def bounced_in_a_row(connection: Connection, contact_id: int, since: date) -> int:
+    """Return how many mails to an address came back one after the other, up to the newest that did.
+
+    What was sent after that one may still come back, so it does not count either way. One mail
+    may be reported as delayed several times and counts once.
+
+    Args:
+        connection: Of the bounce's transaction.
+        contact_id: The address.
+        since: Older messages are not looked at.
+    """
     number: int = connection.execute(
-        update(contact)
-        .where(contact.c.id == contact_id)
-        .values(soft_failures=contact.c.soft_failures + 1)
-        .returning(contact.c.soft_failures)
+        text("""
+        WITH sent AS (
+          SELECT d.id, EXISTS (SELECT FROM receipt r
+            WHERE r.delivery_id = d.id AND r.source = 'bounce') AS back
+          FROM contact c JOIN message m ON m.person_id = c.person_id AND m.day >= :since
+          JOIN delivery d ON d.message_id = m.id AND d.contact_id = c.id
+            AND d.state IN ('accepted', 'delivered', 'seen', 'failed', 'unknown')
+          WHERE c.id = :id
+        ), newest AS (SELECT max(id) AS id FROM sent WHERE back)
+        SELECT count(*) FROM sent, newest
+        WHERE sent.back AND sent.id > coalesce(
+          (SELECT max(s.id) FROM sent s, newest WHERE NOT s.back AND s.id < newest.id), 0)
+        """),
+        {"id": contact_id, "since": since},
     ).scalar_one()
     return number
 

@@ -44,10 +44,10 @@ class Batch:
     fired: Mapping[tuple[str, int], Sequence[int]]
 
 
-_CLOCK = "CASE a.phase WHEN 'open' THEN a.due_on WHEN 'review' THEN a.reported_on END"
+CLOCK = "CASE a.phase WHEN 'open' THEN a.due_on WHEN 'review' THEN a.reported_on END"
 
 _KEYS = text(f"""
-SELECT DISTINCT definition_name, definition_version, phase, {_CLOCK} AS clock_on
+SELECT DISTINCT definition_name, definition_version, phase, {CLOCK} AS clock_on
 FROM assignment a WHERE next_check_on <= :today
 """)
 
@@ -72,7 +72,7 @@ CASE t.place
 _SWEEP = text(f"""
 WITH due AS MATERIALIZED (
   SELECT a.id, a.task_id, a.agency_code, a.definition_name, a.definition_version, a.phase,
-    a.round, a.paused_until, a.next_check_on, {_CLOCK} AS clock_on
+    a.round, a.paused_until, a.next_check_on, {CLOCK} AS clock_on
   FROM assignment a
   WHERE a.next_check_on <= :today AND (a.next_check_on, a.id) > (:after_day, :after_id)
   ORDER BY a.next_check_on, a.id LIMIT :size

@@ -7,6 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from engine.store.escalations import CLOCK
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
@@ -33,11 +35,16 @@ _HOLDER = """
   WHERE g.valid_from <= :day AND coalesce(g.valid_to, 'infinity') >= :day
 """
 
-# A rung waits while its assignment is paused and is told when the pause is over.
-_RUNG = """
+# A rung is of use while its assignment stands where the rung was reached.
+_PRESENT = f"""
+  a.phase IN ('open', 'review')
+    AND (e.rule = 'quarter' OR (e.round = a.round AND e.clock_on = {CLOCK}))
+"""
+
+# It waits while its assignment is paused and is told when the pause is over.
+_RUNG = f"""
   e.planned_on IS NULL AND e.settled_on IS NULL AND e.fired_on <= :day
-    AND a.phase IN ('open', 'review') AND coalesce(a.paused_until < :day, true)
-    AND (e.rule = 'quarter' OR e.round = a.round)
+    AND {_PRESENT} AND coalesce(a.paused_until < :day, true)
 """
 
 _DAILY_ROWS = f"""
@@ -136,18 +143,17 @@ _TOLD_URGENT = """told_news AS (
 )"""
 
 
-def _ids(message: str, channel: str, contact: str) -> dict[str, str]:
-    """Return SQL of the ids of a delivery: fixed when it is made, the same at every attempt."""
-    key = f"{message} || '|' || {channel} || '|' || {contact}"
-    # The Message-ID of RFC 5322, 3.6.4; a tracking id of at most 48 letters and digits (Zalo ZBS).
-    return {
-        "mail_id": f"'<' || md5('mail|' || {key}) || '@' || :domain || '>'",
-        "tracking_id": f"md5('tracking|' || {key} || '|' || :domain)",
-    }
+# The ids of a delivery, made with it and the same at every attempt: the Message-ID of RFC 5322,
+# 3.6.4, and a tracking id of at most 48 letters and digits (Zalo ZBS). Nobody can guess them, so
+# nobody can forge the bounce or the receipt of a message they did not see.
+_MAIL_ID = "'<' || replace(gen_random_uuid()::text, '-', '') || '@' || :domain || '>'"
+_TRACKING_ID = "replace(gen_random_uuid()::text, '-', '')"
 
 
 def _plan(rows: str, told: str) -> Any:
-    body = _PLAN.format(rows=rows, holder=_HOLDER, told=told, **_ids("m.id", "c.channel", "c.id"))
+    body = _PLAN.format(
+        rows=rows, holder=_HOLDER, told=told, mail_id=_MAIL_ID, tracking_id=_TRACKING_ID
+    )
     return text(body.replace("WITH ", f"WITH {_OPENING}", 1))
 
 
@@ -206,10 +212,10 @@ def last_urgent(connection: Connection, now: datetime) -> int | None:
 def settle_obsolete(connection: Connection, day: date) -> int:
     """Put aside rungs nobody was told of before they went out of date; return how many."""
     return connection.execute(
-        text("""
+        text(f"""
         UPDATE escalation e SET settled_on = :day FROM assignment a
         WHERE a.id = e.assignment_id AND e.planned_on IS NULL AND e.settled_on IS NULL
-          AND (a.phase IN ('done', 'final') OR (e.rule <> 'quarter' AND e.round <> a.round))
+          AND a.phase <> 'paused' AND ({_PRESENT}) IS NOT TRUE
         """),
         {"day": day},
     ).rowcount
@@ -244,7 +250,6 @@ def notify_administrators(
     domain: str,
 ) -> int:
     """Make one message to every administrator (`notice` is JSON); one per slot, ever."""
-    ids = _ids("m.id", "c.channel", "c.id")
     return connection.execute(
         text(f"""
         WITH made AS (
@@ -257,8 +262,8 @@ def notify_administrators(
         )
         INSERT INTO delivery (message_id, channel, contact_id, state, attempts, next_attempt_at,
           expires_at, rfc_message_id, tracking_id)
-        SELECT m.id, c.channel, c.id, 'queued', 0, :now, :expires_at, {ids["mail_id"]},
-          {ids["tracking_id"]}
+        SELECT m.id, c.channel, c.id, 'queued', 0, :now, :expires_at, {_MAIL_ID},
+          {_TRACKING_ID}
         FROM made m JOIN contact c ON c.person_id = m.person_id AND c.state = 'active'
         WHERE c.channel = ANY(CAST(:channels AS text[]))
         """),
@@ -282,7 +287,6 @@ def fall_back(
     domain: str,
 ) -> str | None:
     """Owe the message of a delivery on the next channel that has none of it; return which."""
-    ids = _ids("d.message_id", "c.channel", "c.id")
     return connection.execute(
         text(f"""
         INSERT INTO delivery (message_id, channel, contact_id, state, attempts, next_attempt_at,
@@ -290,7 +294,7 @@ def fall_back(
         SELECT d.message_id, c.channel, c.id,
           CASE w.state WHEN 'active' THEN 'queued' ELSE 'parked' END, 0, CAST(:now AS timestamptz),
           greatest(d.expires_at, CAST(:now AS timestamptz) + interval '1 day'),
-          {ids["mail_id"]}, {ids["tracking_id"]}, d.id
+          {_MAIL_ID}, {_TRACKING_ID}, d.id
         FROM delivery d JOIN message m ON m.id = d.message_id
         JOIN contact c ON c.person_id = m.person_id AND c.state = 'active'
         JOIN gateway w ON w.channel = c.channel

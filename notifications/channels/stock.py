@@ -69,14 +69,26 @@ class StockUrl(Channel):
         )
 
 
-def checked(address: str) -> str:
-    """Return an address that can be used: one service Apprise knows here, one target.
+def checked(address: str, services: str) -> str:
+    """Return an address that can be used: one allowed service Apprise knows here, one target.
+
+    Args:
+        address: An Apprise URL.
+        services: The schemes that are allowed, with commas between.
 
     Raises:
-        InvalidData: `address`: Apprise does not know it, it is mail, it names several targets, or
-            it asks for what would hide, repeat or redirect a message.
+        InvalidData: `address`: its service is not allowed, Apprise does not know it, it is mail,
+            it names several targets, or it asks for what would hide, repeat or redirect a
+            message.
     """
     _service(address)
+    allowed = [scheme.strip().lower() for scheme in services.split(",") if scheme.strip()]
+    if address.partition("://")[0].lower() not in allowed:
+        names = ", ".join(allowed)
+        raise _refused(
+            f"chỉ dùng được dịch vụ đã cho phép: {names}" if names else "kênh này chưa mở ở đây",
+            f"only these services are allowed here: {names}" if names else "not in use here",
+        )
     return address
 
 

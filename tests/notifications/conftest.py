@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from notifications.standin.mailbox import Mailbox
 from notifications.standin.zalo import ZaloStandIn
 from tests.notifications.mails import close_all
 from tests.notifications.sent import TOKEN
+from tests.notifications.webs import Web
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -49,6 +51,16 @@ def mailbox(tmp_path: Path) -> Iterator[Mailbox]:
 def zalo() -> Iterator[ZaloStandIn]:
     with ZaloStandIn(frozenset({TOKEN})) as running:
         yield running
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    with Web() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
 
 
 @pytest.fixture

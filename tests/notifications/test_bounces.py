@@ -19,6 +19,7 @@ from engine.service.engine import Engine
 from engine.settings import Settings
 from notifications.bounces import (
     SIZE_LIMIT,
+    MailboxProblem,
     MaildirMailbox,
     bounce_address,
     opened,
@@ -287,7 +288,7 @@ class TestTheMailbox:
         assert take_in(plan_51, self.settings()) == {}
 
     def test_a_folder_that_is_not_there_is_said(self, plan_51: Engine, tmp_path: Path) -> None:
-        with pytest.raises(mailbox.NoSuchMailboxError):
+        with pytest.raises(MailboxProblem, match="NoSuchMailboxError"):
             take_in(plan_51, self.settings(mail_bounce_maildir=tmp_path / "none"))
 
 

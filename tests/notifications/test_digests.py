@@ -32,8 +32,8 @@ def test_a_digest_reaches_mail_and_zalo_once_a_day(
     october = plan_51.at(at(OCTOBER))
     october.sweeps.run()
 
-    first = deliver(october, outside, Sender(outside))
-    again = deliver(october, outside, Sender(outside))
+    first = deliver(october, outside, Sender(plan_51, outside))
+    again = deliver(october, outside, Sender(plan_51, outside))
 
     mails = mailbox.messages()
     recipients = [str(m["To"]) for m in mails]
@@ -59,7 +59,7 @@ def test_news_waits_for_the_digest_and_what_was_settled_is_not_told(
     then = plan_51.at(at(date(2025, 3, 10)))
     then.fire(number, "decline", person(plan_51, "cv.so-noi-vu"), data={"reason": "Không thuộc"})
 
-    deliver(then, outside, Sender(outside))
+    deliver(then, outside, Sender(plan_51, outside))
 
     (mail,) = mailbox.messages()
     body = mail.get_body(("plain",))
@@ -73,8 +73,8 @@ def test_nothing_is_planned_before_the_digest_time_or_on_a_day_of_rest(
 ) -> None:
     plan_51.at(at(OCTOBER)).sweeps.run()
 
-    early = deliver(plan_51.at(at(OCTOBER, 7, 30)), outside, Sender(outside))
-    sunday = deliver(plan_51.at(at(date(2025, 10, 5))), outside, Sender(outside))
+    early = deliver(plan_51.at(at(OCTOBER, 7, 30)), outside, Sender(plan_51, outside))
+    sunday = deliver(plan_51.at(at(date(2025, 10, 5))), outside, Sender(plan_51, outside))
 
     assert (early["planned"], sunday["planned"]) == (0, 0)
 
@@ -103,11 +103,11 @@ def test_a_refused_mail_is_tried_again_and_in_the_end_given_up(
     october = plan_51.at(at(OCTOBER))
     october.sweeps.run()
 
-    first = deliver(october, settings, Sender(settings))
+    first = deliver(october, settings, Sender(plan_51, settings))
     moment = at(OCTOBER)
     for _ in range(9):
         moment += timedelta(minutes=31)
-        deliver(plan_51.at(moment), settings, Sender(settings))
+        deliver(plan_51.at(moment), settings, Sender(plan_51, settings))
 
     states, _ = october.deliveries.counts()
     assert first["retry"] == first["planned"]
@@ -134,12 +134,16 @@ def test_a_channel_that_raises_or_says_nothing_is_unknown() -> None:
 
 
 def test_no_secret_is_ever_logged(
-    zalo: ZaloStandIn, mailbox: Mailbox, outside: Settings, caplog: pytest.LogCaptureFixture
+    plan_51: Engine,
+    zalo: ZaloStandIn,
+    mailbox: Mailbox,
+    outside: Settings,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     caplog.handler.addFilter(MaskSecrets())
     password = os.urandom(8).hex()
-    sender = Sender(outside)
+    sender = Sender(plan_51, outside)
 
     zalo.fail_next("500")
     dispatch(ZaloBot(zalo.url, TOKEN, "c"), "x", "")

@@ -1,5 +1,6 @@
 """What comes in: receipts in any order, bounces, codes and words written to the bot."""
 
+import re
 from datetime import date, timedelta
 
 import pytest
@@ -18,6 +19,41 @@ from tests.notifications.sent import ACCEPTED, UNKNOWN, WAYS, mine, planned, sen
 def said(sentence: Sentence | None) -> str:
     assert sentence is not None
     return sentence.vi
+
+
+def back(engine: Engine, delivery_id: int, event_key: str) -> str:
+    """A mail comes back for now."""
+    bounce = Bounce(event_key, delivery_id, None, permanent=False, status="4.2.2", text="full")
+    return engine.inbox.bounce(bounce, WAYS)
+
+
+def sent_on_days(engine: Engine, days: int) -> list[int]:
+    """Mails of a person, accepted on as many days."""
+    first = mine(engine, "cv.so-noi-vu")["email"]["id"]
+    send(engine, first, ACCEPTED)
+    with engine.database.begin() as connection:
+        for number in range(1, days):
+            connection.execute(
+                sa.text("""
+                WITH m AS (INSERT INTO message (person_id, day, slot, planned_at)
+                  SELECT person_id, day + :number, slot, planned_at FROM message
+                  WHERE id = (SELECT message_id FROM delivery WHERE id = :first) RETURNING id)
+                INSERT INTO delivery (message_id, channel, contact_id, state, attempts,
+                  next_attempt_at, expires_at, rfc_message_id, tracking_id, frozen_at)
+                SELECT m.id, channel, contact_id, state, attempts, next_attempt_at, expires_at,
+                  rfc_message_id || :number, tracking_id || :number, frozen_at
+                FROM delivery, m WHERE delivery.id = :first
+                """),
+                {"first": first, "number": number},
+            )
+        rows = connection.execute(
+            sa.text(
+                "SELECT d.id FROM delivery d WHERE d.channel = 'email' AND d.contact_id = "
+                "(SELECT contact_id FROM delivery WHERE id = :first) ORDER BY d.id"
+            ),
+            {"first": first},
+        )
+        return [row[0] for row in rows]
 
 
 class TestReceipts:
@@ -80,6 +116,16 @@ class TestReceipts:
 
 
 class TestBounces:
+    def test_nobody_can_guess_the_ids_of_a_message(self, plan_51: Engine) -> None:
+        october = planned(plan_51)
+        shown = [october.deliveries.show(row["id"]) for row in october.deliveries.listed()]
+        ids = {row["rfc_message_id"] for row in shown} | {row["tracking_id"] for row in shown}
+
+        assert len(ids) == 2 * len(shown) > 20
+        for row in shown:  # 122 random bits, RFC 9562, 5.4
+            assert re.fullmatch(r"<[0-9a-f]{12}4[0-9a-f]{19}@[a-z.]+>", row["rfc_message_id"])
+            assert re.fullmatch(r"[0-9a-f]{12}4[0-9a-f]{19}", row["tracking_id"])
+
     def test_a_mail_that_comes_back_ends_the_address_and_goes_elsewhere(
         self, plan_51: Engine
     ) -> None:
@@ -107,20 +153,35 @@ class TestBounces:
         later = planned(plan_51, at(date(2025, 10, 8)))  # the next digest knows better
         assert set(mine(later, "cv.so-noi-vu")) == {"zalo_bot"}
 
-    def test_the_fifth_temporary_bounce_in_a_row_is_permanent(self, plan_51: Engine) -> None:
+    def test_the_fifth_mail_in_a_row_that_came_back_for_now_ends_the_address(
+        self, plan_51: Engine
+    ) -> None:
         october = planned(plan_51)
-        mail = mine(october, "cv.so-noi-vu")["email"]["id"]
-        rfc = october.deliveries.show(mail)["rfc_message_id"]
-        send(october, mail, ACCEPTED)
+        mails = sent_on_days(october, 6)
 
-        done = [
-            october.inbox.bounce(
-                Bounce(f"b{n}", None, rfc, permanent=False, status="4.2.2", text="full"), WAYS
-            )
-            for n in range(5)
-        ]
+        done = [back(october, mail, f"b{mail}") for mail in mails[:5]]
+        late = back(october, mails[5], "late")
 
         assert done == ["temporary"] * 4 + ["bounced"]
+        assert late == "bounced"  # the sixth had gone out before the fifth came back
+
+    def test_a_mail_that_stayed_away_begins_the_row_anew(self, plan_51: Engine) -> None:
+        october = planned(plan_51)
+        mails = sent_on_days(october, 8)
+        arrived = mails.pop(3)
+
+        done = [back(october, mail, f"b{mail}") for mail in mails]
+
+        assert arrived not in mails
+        assert done == ["temporary"] * 7
+
+    def test_one_mail_reported_as_late_every_day_is_one(self, plan_51: Engine) -> None:
+        october = planned(plan_51)
+        (mail,) = sent_on_days(october, 1)
+
+        done = [back(october, mail, f"b{n}") for n in range(9)]
+
+        assert done == ["temporary"] * 9
 
     def test_a_bounce_of_nothing_of_ours_changes_nothing(self, plan_51: Engine) -> None:
         strange = Bounce("b1", None, "<x@y>", permanent=True, status="5.1.1", text="")

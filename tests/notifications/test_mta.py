@@ -145,7 +145,7 @@ def test_a_bounce_ends_the_address_and_is_taken_in_once(
     october = plan_51.at(at(date(2025, 10, 1)))
     october.sweeps.run()
 
-    counts = deliver(october, settings, Sender(settings))
+    counts = deliver(october, settings, Sender(october, settings))
     (raw,) = mta.arrived("bounce")
     copy = mailboxes.Maildir(mta.maildir("bounce")).add(raw)
     first = take_in(october, settings)

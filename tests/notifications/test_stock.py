@@ -4,8 +4,6 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import apprise
 import pytest
@@ -18,54 +16,9 @@ from notifications.channels import stock
 from notifications.channels.base import ASSET, dispatch
 from notifications.channels.stock import StockUrl, checked
 from notifications.standin.mailbox import Mailbox
+from tests.notifications.webs import Web
 
 UNKNOWN, ACCEPTED = OutcomeState.UNKNOWN, OutcomeState.ACCEPTED
-
-
-class Web(ThreadingHTTPServer):
-    """A web server that keeps what it is sent and answers what it is told."""
-
-    allow_reuse_address = True
-    status, kind, content = 200, "application/json", b"{}"
-    wait: threading.Event | None = None
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.taken: list[bytes] = []
-
-    @property
-    def address(self) -> str:
-        return f"json://user:geheim@127.0.0.1:{self.server_address[1]}/hook-4f1d"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Web
-
-    def do_POST(self) -> None:
-        web = self.server
-        web.taken.append(self.rfile.read(int(self.headers["Content-Length"])))
-        if web.wait is not None:
-            web.wait.wait(10)
-        self.send_response(web.status)
-        if web.status == 307:
-            self.send_header("Location", "/elsewhere")
-        self.send_header("Content-Type", web.kind)
-        self.send_header("Content-Length", str(len(web.content)))
-        self.end_headers()
-        self.wfile.write(web.content)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  of the library
-        """Keep quiet."""
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with Web() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 def test_a_message_goes_out_once_as_it_was_written(web: Web) -> None:
@@ -124,7 +77,7 @@ def test_an_address_that_would_hide_repeat_or_go_elsewhere_is_refused(
     address: str, why: str
 ) -> None:
     with pytest.raises(InvalidData) as refused:
-        checked(address)
+        checked(address, "json,file,mailto,mailtos,ntfy,nothing")
 
     assert why in refused.value.problems["address"].en
 
@@ -133,7 +86,13 @@ def test_an_address_that_would_hide_repeat_or_go_elsewhere_is_refused(
     "address", ["ntfy://ntfy.x.example/quang-ngai", "json://u:p@x.example/h?+X-Token=abc"]
 )
 def test_an_address_of_one_service_is_taken(address: str) -> None:
-    assert checked(address) == address
+    assert checked(address, "NTFY, json") == address
+
+
+@pytest.mark.parametrize("services", ["", "ntfys", "ntfys,mmosts"])
+def test_a_service_that_is_not_allowed_here_is_refused(services: str) -> None:
+    with pytest.raises(InvalidData, match="allowed" if services else "not in use"):
+        checked("json://x.example/h", services)
 
 
 def test_no_secret_of_an_address_is_logged_or_shown(

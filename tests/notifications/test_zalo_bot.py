@@ -8,7 +8,15 @@ import pytest
 from engine.channels import Outcome, OutcomeState
 from engine.clock import at
 from engine.service.engine import Engine
-from notifications.bot import MOST_UPDATES, BotClient, BotProblem, Incoming, listen, parse_update
+from notifications.bot import (
+    MOST_UPDATES,
+    Answer,
+    BotClient,
+    BotProblem,
+    Incoming,
+    listen,
+    parse_update,
+)
 from notifications.channels.base import dispatch
 from notifications.channels.zbot import ZaloBot
 from notifications.secrets import MaskSecrets
@@ -158,7 +166,7 @@ def test_the_token_is_in_no_log_error_or_name(
 
     for url in (zalo.url, "http://127.0.0.1:9", "zalo"):
         bot = BotClient(url, TOKEN)
-        said += [repr(bot), repr(ZaloBot(url, TOKEN, "c")), repr(bot.send("c", "x"))]
+        said += [repr(bot), repr(ZaloBot(url, TOKEN, "c")), repr(bot.send(Answer("c", "x")))]
         zalo.fail_next("500")
         with pytest.raises(BotProblem) as problem:
             bot.get_me()

@@ -368,12 +368,12 @@ def test_after_its_last_day_nobody_of_a_district_is_told_though_nothing_was_hand
     settings = Settings(smtp_port=9, smtp_security="plain")  # nobody listens there
     april = plan_51.at(at(date(2025, 4, 2)))
     april.sweeps.run()
-    deliver(april, settings, Sender(settings))
+    deliver(april, settings, Sender(april, settings))
     late = assignment(plan_51, 1, "h-ba-to")
     engine = plan_51.at(at(JULY, 9))
 
     engine.sweeps.run()
-    deliver(engine, settings, Sender(settings))
+    deliver(engine, settings, Sender(engine, settings))
 
     with engine.database.connect() as connection:
         states = connection.execute(
