@@ -34,7 +34,7 @@ DEPLOYMENTS: tuple[tuple[Any, str, tuple[str, ...]], ...] = (
 def idle(settings: Settings) -> set[Any]:
     """Return the flows that have nothing to do by these settings; their schedules rest."""
     resting: set[Any] = set()
-    if settings.mail_bounce_address is None:
+    if settings.mail_bounce_maildir is None and settings.mail_bounce_imap_host is None:
         resting.add(take_in_bounces)
     if not is_polled(settings):
         resting.add(listen_to_bot)

@@ -1,5 +1,6 @@
 """The flows through a real Prefect server on PostgreSQL, beside the same command."""
 
+import mailbox
 import os
 import subprocess
 import sys
@@ -10,12 +11,16 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from pydantic import SecretStr
 
 from engine.clock import at
 from engine.settings import Settings
 from engine.store import embedded
 from engine.store.database import open_database
+from flows.credentials import rotate_credentials
 from flows.processes import Parts, everything
+from flows.receive import listen_to_bot, take_in_bounces
+from flows.schedule import DEPLOYMENTS, idle
 from flows.sweep import is_first_working_day, table
 from notifications.standin.mailbox import Mailbox
 from tests.databases import SEAL_KEYS
@@ -30,16 +35,17 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Parts, S
     from tests.databases import temporary_folder
 
     with temporary_folder() as folder, pytest.MonkeyPatch.context() as patch:
-        with Mailbox(tmp_path_factory.mktemp("mail")) as mailbox:
+        with Mailbox(tmp_path_factory.mktemp("mail")) as outside:
             patch.setenv("DONDOC_DATA_DIR", str(folder / "data"))
             patch.setenv("DONDOC_SEAL_KEYS", SEAL_KEYS)
-            patch.setenv("DONDOC_SMTP_PORT", str(mailbox.smtp_port))
+            patch.setenv("DONDOC_SMTP_PORT", str(outside.smtp_port))
             patch.setenv("DONDOC_SMTP_SECURITY", "plain")
+            patch.setenv("DONDOC_MAIL_BOUNCE_MAILDIR", str(folder / "bounces"))
             patch.setenv("PYTHONPATH", str(Path.cwd()))
             settings = Settings(database_url=None)
             with everything(settings, prefect_port=_free_port()) as parts:
                 with_plan_51(parts.engine.database)
-                yield parts, settings, mailbox
+                yield parts, settings, outside
         embedded.stop(folder / "data")
 
 
@@ -55,7 +61,7 @@ def _free_port() -> int:
 def test_a_command_and_a_prefect_run_at_once_make_the_rows_of_one(
     running: tuple[Parts, Settings, Mailbox],
 ) -> None:
-    parts, settings, mailbox = running
+    parts, settings, outside = running
     command = [str(Path(sys.executable).with_name("dondoc")), "sweep", "--as-of", "2025-10-01"]
     beside = threading.Thread(
         target=lambda: subprocess.run(command, check=True, capture_output=True)
@@ -71,7 +77,7 @@ def test_a_command_and_a_prefect_run_at_once_make_the_rows_of_one(
     database.dispose()
     assert rows > 0
     assert parts.engine.at(OCTOBER).sweeps.run().rows == 0
-    assert len(mailbox.messages()) > 20
+    assert len(outside.messages()) > 20
 
 
 def test_every_deployment_is_registered_with_its_schedule(
@@ -86,8 +92,32 @@ def test_every_deployment_is_registered_with_its_schedule(
         env={**os.environ, "PREFECT_API_URL": parts.prefect_url, "COLUMNS": "200"},
     ).stdout
 
-    for name in ("sweep-due", "quarter-escalation", "open-periods", "deliver-outbox", "daily-root"):
-        assert f"{name}/dondoc" in said
+    for flow, _, _ in DEPLOYMENTS:
+        assert f"{flow.name}/dondoc" in said
+
+
+def test_what_comes_back_is_fetched_through_prefect(
+    running: tuple[Parts, Settings, Mailbox],
+) -> None:
+    parts, settings, _ = running
+    assert settings.mail_bounce_maildir is not None
+    mailbox.Maildir(settings.mail_bounce_maildir).add(b"no bounce of ours")
+
+    parts.run_flows("take-in-bounces", "listen-to-bot", "rotate-credentials")
+
+    assert len(mailbox.Maildir(settings.mail_bounce_maildir)) == 0
+
+
+def test_a_schedule_rests_while_there_is_nothing_to_fetch() -> None:
+    bot = SecretStr("1:x")
+    called = Settings(zalo_bot_token=bot, zalo_bot_webhook_secret=SecretStr("12345678"))
+    all_set = Settings(
+        zalo_bot_token=bot, zalo_oa_id="1", mail_bounce_maildir=Path("/in"), zalo_app_secret=bot
+    )
+
+    assert idle(Settings()) == {take_in_bounces, listen_to_bot, rotate_credentials}
+    assert idle(called) == {take_in_bounces, listen_to_bot, rotate_credentials}
+    assert idle(all_set) == set()
 
 
 def test_the_first_working_day_of_a_quarter_comes_from_the_calendar(
