@@ -110,12 +110,18 @@ def test_what_comes_back_is_fetched_through_prefect(
 
 def test_a_schedule_rests_while_there_is_nothing_to_fetch() -> None:
     bot = SecretStr("1:x")
-    called = Settings(zalo_bot_token=bot, zalo_bot_webhook_secret=SecretStr("12345678"))
+    called = Settings(
+        zalo_bot_token=bot, zalo_bot_webhook_secret=SecretStr("12345678"), mail_bounce_maildir=None
+    )
     all_set = Settings(
         zalo_bot_token=bot, zalo_oa_id="1", mail_bounce_maildir=Path("/in"), zalo_app_secret=bot
     )
 
-    assert idle(Settings()) == {take_in_bounces, listen_to_bot, rotate_credentials}
+    assert idle(Settings(mail_bounce_maildir=None)) == {
+        take_in_bounces,
+        listen_to_bot,
+        rotate_credentials,
+    }
     assert idle(called) == {take_in_bounces, listen_to_bot, rotate_credentials}
     assert idle(all_set) == set()
 
