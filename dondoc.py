@@ -167,9 +167,16 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
     table = Table(*columns)
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*map(_cell, row))
     # What is piped on has no width of its own: words stay together there.
     Console(width=None if sys.stdout.isatty() else _PIPED).print(table)
+
+
+def _cell(value: Any) -> str:
+    """Return a value as a table shows it; moments in the time of Vietnam."""
+    if isinstance(value, datetime):
+        return f"{value.astimezone(ZONE):%H:%M:%S %d/%m/%Y}"
+    return "" if value is None else str(value)
 
 
 _BEYOND = "ngoài lịch (not in the calendar)"
@@ -1752,7 +1759,7 @@ def oa_status(
                 r["oa_id"],
                 r["state"],
                 f"{r['days_since_rotation']} ngày",
-                r["access_expires_at"].astimezone(ZONE).strftime("%H:%M %d/%m/%Y"),
+                r["access_expires_at"],
                 r["doubtful_since"],
                 r["last_error"],
                 r.get("profile", {}).get("oa_type"),

@@ -15,8 +15,9 @@ from bench import rehearsal
 from engine.clock import SystemClock, at, local_day
 from engine.service.engine import Engine
 from engine.settings import Settings
+from flows.attachments import attachments
 from flows.processes import Parts, everything, require_free
-from notifications.sending import Sender, deliver, plan_digests
+from notifications.sending import Sender, deliver
 from notifications.standin.mailbox import Mailbox
 from notifications.standin.zalo import ZaloStandIn
 
@@ -79,15 +80,13 @@ def _fill(engine: Engine, settings: Settings) -> None:
     start = engine.at(at(rehearsal.ISSUED))
     rehearsal.load_reference(start)
     _say(f"Giao kế hoạch 51/KH-UBND ngày 07/03/2025: {rehearsal.assign(start)} phần việc")
-    sender = Sender(engine, settings)
 
-    def end_of_month(then: Engine) -> None:
-        plan_digests(then, settings)
-        sent = deliver(then, settings, sender)
-        month = local_day(then.clock.now())
-        _say(f"… tháng {month:%m/%Y}: {sent.get('accepted', 0)} tin đã gửi")
+    def tell(then: Engine) -> None:
+        sent = deliver(then, settings, Sender(then, settings, attachments(then)))
+        day = local_day(then.clock.now())
+        _say(f"… {day:%d/%m/%Y}: {sent.get('accepted', 0)} tin đã gửi")
 
-    rehearsal.replay(engine, until, end_of_month)
+    rehearsal.replay(engine, until, tell)
 
 
 def _where_to_look(settings: Settings, mail: str, zalo: str, engine: Engine) -> str:

@@ -53,7 +53,7 @@ class _Step:
 
 
 def replay(
-    engine: Engine, until: date, after_month: Callable[[Engine], None], seed: int = 51
+    engine: Engine, until: date, tell: Callable[[Engine], None], seed: int = 51
 ) -> list[SweepResult]:
     """Live through the year from the day of the plan to `until`; return the quarters' results.
 
@@ -64,7 +64,8 @@ def replay(
     Args:
         engine: With plan 51 assigned.
         until: The last day lived through.
-        after_month: Called with the engine as of the last day of every month.
+        tell: Called with the engine as of the last working day of every month, and as of the
+            day after every quarter on which its table is made.
         seed: Draws another year.
     """
     people = {login: engine.people.find(login).id for login in _logins()}
@@ -82,14 +83,15 @@ def replay(
                 )
             except EngineError:
                 continue
-        at_end = engine.at(at(last))
+        calendar = engine.calendars.read()
+        at_end = engine.at(at(calendar.add_working_days(last + timedelta(days=1), -1)))
         at_end.sweeps.run()
-        after_month(at_end)
+        tell(at_end)
         if last.month % 3 == 0 and last < until:
-            day = engine.calendars.read().next_working(last + timedelta(days=1))
-            name = f"{last.year}Q{last.month // 3}"
-            quarters.append(engine.at(at(day)).sweeps.quarter(name))
-        at_end.history.make_roots()
+            after = engine.at(at(calendar.next_working(last + timedelta(days=1))))
+            quarters.append(after.sweeps.quarter(f"{last.year}Q{last.month // 3}"))
+            tell(after)
+        engine.at(at(last)).history.make_roots()
     return quarters
 
 

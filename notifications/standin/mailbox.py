@@ -148,6 +148,9 @@ def _one(mail: EmailMessage) -> str:
             ("Message-ID", "Message-ID"),
         )
     )
+    files = ", ".join(html.escape(str(file.get_filename())) for file in mail.iter_attachments())
+    if files:
+        heads += f"<tr><td>Đính kèm</td><td>{files}</td></tr>"
     # A sandbox without rights: whatever a mail holds, it runs nothing here.
     return (
         f"<table>{heads}</table><iframe sandbox srcdoc='{html.escape(content)}' "
