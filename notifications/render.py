@@ -21,6 +21,12 @@ __all__ = ["NOTE_LIMIT", "ZALO_LIMIT", "render", "render_notice"]
 NOTE_LIMIT = 1000
 """Size of a person's own words in a mail; the page of the assignment has all of them."""
 
+STANDING_ROWS = 20
+"""Rows of what was told before and is still so: the list behind the link has all of them."""
+
+ATTACHED_ROWS = 60
+"""Rows of a quarter in the mail itself where its table goes with it."""
+
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     undefined=StrictUndefined,
@@ -46,11 +52,14 @@ class _Row:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """The rows of a section under its heading."""
+    """The rows of a section under its heading; `more` follow elsewhere, `where` says where."""
 
     name: str
     heading: str
+    number: int
     rows: list[_Row]
+    more: int
+    where: str
 
 
 def render(digest: Digest) -> Rendered:
@@ -60,8 +69,9 @@ def render(digest: Digest) -> Rendered:
         digest: At least one item; texts of any content.
 
     Returns:
-        A subject of one line and at most 120 characters; text and HTML with every item; a Zalo
-        text of at most `ZALO_LIMIT` characters, counted as UTF-16 units, with the link at its
+        A subject of one line and at most 120 characters; text and HTML with every item, but for
+        what was told before and is long, and the rows of a quarter whose table is attached: of
+        those the first, how many more there are, and where they are; a Zalo text of at most `ZALO_LIMIT` characters, counted as UTF-16 units, with the link at its
         end; parameters for a ZBS template.
 
     Raises:
@@ -90,15 +100,27 @@ def render(digest: Digest) -> Rendered:
 
 def _groups(digest: Digest) -> list[_Group]:
     items = wording.most_urgent_first(digest.items)
-    groups = [
-        _Group(
-            section.value,
-            wording.heading(section, digest.quarter),
-            [_row(item, digest.day) for item in items if item.section is section],
-        )
+    return [
+        _group(section, of_section, digest)
         for section in Section
+        if (of_section := [item for item in items if item.section is section])
     ]
-    return [group for group in groups if group.rows]
+
+
+def _group(section: Section, items: list[DigestItem], digest: Digest) -> _Group:
+    shown, where = len(items), ""
+    if section is Section.STANDING:
+        shown, where = STANDING_ROWS, "tại danh sách việc"
+    elif section is Section.QUARTER and digest.quarter is not None:
+        shown, where = ATTACHED_ROWS, "trong bảng tổng hợp kèm thư"
+    return _Group(
+        name=section.value,
+        heading=wording.heading(section, digest.quarter),
+        number=len(items),
+        rows=[_row(item, digest.day) for item in items[:shown]],
+        more=max(0, len(items) - shown),
+        where=where,
+    )
 
 
 def _row(item: DigestItem, day: date) -> _Row:

@@ -15,6 +15,7 @@ from engine.service.engine import Engine
 from engine.settings import Settings
 from engine.store.database import open_database
 from tests.databases import (
+    PLAN_51_TEMPLATE,
     TEMPLATE,
     Server,
     embedded_server,
@@ -22,8 +23,6 @@ from tests.databases import (
     temporary_folder,
 )
 from tests.factories import with_plan_51
-
-PLAN_51_TEMPLATE = "plan_51_template"
 
 
 @pytest.fixture(scope="session", autouse=True)

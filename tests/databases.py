@@ -23,6 +23,7 @@ from engine.settings import Settings
 from engine.store import embedded, migrations
 from engine.store.database import open_database
 
+PLAN_51_TEMPLATE = "plan_51_template"
 SEAL_KEYS = "test:" + "A" * 43 + "="
 """One ring for every test: databases copied from a template hold what it sealed."""
 

@@ -175,6 +175,8 @@ def _rung_left_out(
 def _news_left_out(row: ItemRow) -> str | None:
     if row.reason.endswith(".settled"):
         return None if row.phase in {"done", "final"} else "reopened"
+    if row.answered:
+        return "acknowledged"
     if row.urgent and row.phase != "open":
         return "closed" if row.phase in {"done", "final"} else "reported"
     return None

@@ -45,6 +45,7 @@ class ItemRow:
     agency_code: str
     seq: int | None
     urgent: bool
+    answered: bool  # after it was urged, reminders were paused by an answer
     holds: bool  # the person still has this role at this agency
     agency_name: str
     plan_number: str
@@ -148,7 +149,7 @@ def hold(connection: Connection, delivery_id: int, worker: str) -> Held | None:
 
 
 _ITEM = """
-  a.id, {reason}, {level}, {quarter}, {role}, {agency}, {seq}, {urgent}, EXISTS (
+  a.id, {reason}, {level}, {quarter}, {role}, {agency}, {seq}, {urgent}, {answered}, EXISTS (
     SELECT FROM role_grant g WHERE g.person_id = :person_id
       AND (g.role, g.agency_code) = ({role}, {agency})
       AND g.valid_from <= :day AND coalesce(g.valid_to, 'infinity') >= :day
@@ -174,6 +175,8 @@ _ITEMS = text(
         agency="i.agency_code",
         seq="i.seq",
         urgent="i.urgent",
+        answered="""i.urgent AND EXISTS (SELECT FROM event x WHERE x.assignment_id = i.assignment_id
+          AND x.seq > i.seq AND x.changes -> 'paused_until' ->> 1 IS NOT NULL)""",
         note="coalesce(v.data->>'message', v.data->>'reason', '')",
     )
     + """
@@ -203,6 +206,7 @@ _STANDING = text(
         agency="e.agency_code",
         seq="NULL::int",
         urgent="false",
+        answered="false",
         note="''",
     )
     + """
@@ -600,7 +604,8 @@ def bounce_rate(connection: Connection, since: datetime) -> float:
             FROM delivery d LEFT JOIN (SELECT DISTINCT delivery_id FROM receipt
               WHERE source = 'bounce' AND kind = 'permanent') b ON b.delivery_id = d.id
             WHERE d.channel = 'email' AND d.frozen_at >= :since
-              AND d.state IN ('accepted', 'delivered', 'seen', 'failed')
+              AND (d.state IN ('accepted', 'delivered', 'seen', 'failed')
+                OR b.delivery_id IS NOT NULL)
             """),
             {"since": since},
         ).scalar_one()

@@ -62,8 +62,12 @@ _URGENT_ROWS = """
   FROM outbox WHERE planned_on IS NULL AND urgent AND created_at <= :now
 """
 
+# What a later message may take the place of. The index of these names the same states.
+UNSENT = "'queued', 'retry', 'parked', 'dead', 'failed'"
+
 # A (role, agency) waits whole until none of its people has a message of this slot: a row is told
-# once, to everybody it is for. What never arrived of an older message is told again in this one.
+# once, to everybody it is for. What never arrived of an older message is told again in this one,
+# as soon as its person can be reached: also after every address had failed, or when there was none.
 _PLAN = """
 WITH open_row AS MATERIALIZED ({rows}),
 holder AS MATERIALIZED ({holder}),
@@ -72,10 +76,16 @@ pair AS MATERIALIZED (
   EXCEPT
   SELECT h.role, h.agency_code FROM holder h
   JOIN message m ON m.person_id = h.person_id AND m.day = :day AND m.slot = :slot
+), reached AS MATERIALIZED (
+  SELECT DISTINCT c.person_id FROM contact c JOIN opening o USING (channel)
+  WHERE c.state = 'active'
+), unsent AS (
+  SELECT message_id FROM delivery WHERE state IN ({unsent})
+  UNION SELECT id FROM message WHERE unaddressed
 ), carried AS MATERIALIZED (
-  SELECT DISTINCT m.id, m.person_id FROM delivery d JOIN message m ON m.id = d.message_id
-  WHERE :carry AND d.state IN ('queued', 'retry', 'parked', 'dead') AND m.day < :day
-    AND m.notice IS NULL AND NOT EXISTS (
+  SELECT m.id, m.person_id FROM unsent u JOIN message m ON m.id = u.message_id
+  JOIN reached USING (person_id)
+  WHERE :carry AND m.day < :day AND m.notice IS NULL AND NOT EXISTS (
       SELECT FROM delivery o WHERE o.message_id = m.id
         AND o.state IN ('sending', 'accepted', 'delivered', 'seen', 'unknown'))
     AND NOT EXISTS (
@@ -89,9 +99,10 @@ pair AS MATERIALIZED (
   FROM carried c JOIN message_item i ON i.message_id = c.id
   JOIN holder h ON (h.person_id, h.role, h.agency_code) = (c.person_id, i.role, i.agency_code)
 ), made AS MATERIALIZED (
-  INSERT INTO message (person_id, day, slot, planned_at)
-  SELECT DISTINCT person_id, CAST(:day AS date), :slot, CAST(:now AS timestamptz) FROM item
-  ON CONFLICT DO NOTHING
+  INSERT INTO message (person_id, day, slot, planned_at, unaddressed)
+  SELECT DISTINCT person_id, CAST(:day AS date), :slot, CAST(:now AS timestamptz),
+    NOT EXISTS (SELECT FROM reached r WHERE r.person_id = item.person_id)
+  FROM item ON CONFLICT DO NOTHING
   RETURNING id, person_id
 ), items AS (
   INSERT INTO message_item
@@ -114,8 +125,11 @@ pair AS MATERIALIZED (
   RETURNING message_id
 ), superseded AS (
   UPDATE delivery d SET state = 'superseded' FROM carried c JOIN made m USING (person_id)
-  WHERE d.message_id = c.id AND d.state IN ('queued', 'retry', 'parked', 'dead')
+  WHERE d.message_id = c.id AND d.state IN ({unsent})
   RETURNING d.id
+), addressed AS (
+  UPDATE message m SET unaddressed = false FROM carried c JOIN made d USING (person_id)
+  WHERE m.id = c.id AND m.unaddressed
 ), {told}
 SELECT (SELECT count(*) FROM made), (SELECT count(*) FROM owed),
   (SELECT count(*) FROM superseded),
@@ -152,7 +166,12 @@ _TRACKING_ID = "replace(gen_random_uuid()::text, '-', '')"
 
 def _plan(rows: str, told: str) -> Any:
     body = _PLAN.format(
-        rows=rows, holder=_HOLDER, told=told, mail_id=_MAIL_ID, tracking_id=_TRACKING_ID
+        rows=rows,
+        holder=_HOLDER,
+        told=told,
+        unsent=UNSENT,
+        mail_id=_MAIL_ID,
+        tracking_id=_TRACKING_ID,
     )
     return text(body.replace("WITH ", f"WITH {_OPENING}", 1))
 
@@ -253,9 +272,9 @@ def notify_administrators(
     return connection.execute(
         text(f"""
         WITH made AS (
-          INSERT INTO message (person_id, day, slot, planned_at, notice)
+          INSERT INTO message (person_id, day, slot, planned_at, unaddressed, notice)
           SELECT DISTINCT g.person_id, CAST(:day AS date), :slot, CAST(:now AS timestamptz),
-            CAST(:notice AS jsonb)
+            false, CAST(:notice AS jsonb)
           FROM ({_HOLDER}) g WHERE g.role = 'admin'
             AND NOT EXISTS (SELECT FROM message o WHERE o.slot = :slot)
           ON CONFLICT DO NOTHING RETURNING id, person_id

@@ -19,11 +19,13 @@ def clean(text: str) -> str:
     Control characters and line breaks become spaces. Combining marks at the beginning go, too:
     they would join what stands before the text.
     """
-    shown = "".join(
-        " " if unicodedata.category(c) == "Cc" else c
-        for c in text
-        if unicodedata.category(c) not in _HIDDEN
-    )
+    shown = text
+    if not text.isprintable():  # nearly every text is, and a quarter has hundreds
+        shown = "".join(
+            " " if unicodedata.category(c) == "Cc" else c
+            for c in text
+            if unicodedata.category(c) not in _HIDDEN
+        )
     words = " ".join(unicodedata.normalize("NFC", shown).split())
     while words and unicodedata.category(words[0]).startswith("M"):
         words = words[1:].lstrip()

@@ -35,8 +35,8 @@ def sent_on_days(engine: Engine, days: int) -> list[int]:
         for number in range(1, days):
             connection.execute(
                 sa.text("""
-                WITH m AS (INSERT INTO message (person_id, day, slot, planned_at)
-                  SELECT person_id, day + :number, slot, planned_at FROM message
+                WITH m AS (INSERT INTO message (person_id, day, slot, planned_at, unaddressed)
+                  SELECT person_id, day + :number, slot, planned_at, false FROM message
                   WHERE id = (SELECT message_id FROM delivery WHERE id = :first) RETURNING id)
                 INSERT INTO delivery (message_id, channel, contact_id, state, attempts,
                   next_attempt_at, expires_at, rfc_message_id, tracking_id, frozen_at)

@@ -113,6 +113,34 @@ def test_the_quarter_of_a_vice_chair_names_the_table_and_who_leads() -> None:
     assert "12 nhiệm vụ quá hạn, 12 quá 10 ngày" in rendered.zalo
 
 
+def test_a_quarter_of_hundreds_shows_the_first_and_the_attached_table_has_them_all() -> None:
+    digest = replace(
+        a_digest(*(an_item(n, Section.QUARTER, late=1000 - n) for n in range(1, 204))),
+        quarter="2025Q3",
+    )
+
+    mail = render(digest)
+
+    assert "Quá hạn khi kết thúc quý III/2025 (203)" in mail.html
+    assert mail.html.count('scope="row"') == 60
+    assert "… và 143 việc nữa trong bảng tổng hợp kèm thư." in mail.text
+    assert "nhiệm vụ 60:" in mail.text
+    assert "nhiệm vụ 61:" not in mail.text
+    assert render(replace(digest, quarter=None)).html.count('scope="row"') == 203
+
+
+def test_what_was_told_before_is_short_and_says_how_much_more_there_is() -> None:
+    standing = [an_item(n, Section.STANDING, late=n) for n in range(1, 228)]
+
+    mail = render(a_digest(an_item(500), *standing))
+
+    assert "Đã nhắc trước đây, chưa hoàn thành (227)" in mail.html
+    assert mail.html.count('scope="row"') == 21
+    assert "<strong>228</strong> việc quá hạn" in mail.html
+    assert "… và 207 việc nữa tại danh sách việc." in mail.text
+    assert len(mail.html.encode()) < 102_000  # where Gmail cuts a mail
+
+
 def test_a_settled_assignment_closes_what_was_escalated() -> None:
     done = replace(an_item(47, Section.SETTLED, late=0), state_label="Hoàn thành")
     withdrawn = replace(an_item(48, Section.SETTLED, late=0), state_label="Thu hồi")

@@ -90,7 +90,9 @@ message = Table(
     text_column("slot"),
     Column("planned_at", instant, nullable=False),
     Column("notice", JSONB),  # to an administrator: which gateway stopped, and why
+    Column("unaddressed", Boolean, nullable=False),  # nobody could be reached: told again later
     UniqueConstraint("person_id", "day", "slot"),
+    Index("ix_message_unaddressed", "id", postgresql_where=text("unaddressed")),
 )
 
 # Why the message exists. `left_out` says why an item was not in the text last sent.
@@ -153,7 +155,7 @@ delivery = Table(
     Index(
         "ix_delivery_unsent",
         "message_id",
-        postgresql_where=text("state IN ('queued', 'retry', 'parked', 'dead')"),
+        postgresql_where=text("state IN ('queued', 'retry', 'parked', 'dead', 'failed')"),
     ),
     Index("ix_delivery_provider", "channel", "provider_message_id"),
 )
