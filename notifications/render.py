@@ -71,8 +71,9 @@ def render(digest: Digest) -> Rendered:
     Returns:
         A subject of one line and at most 120 characters; text and HTML with every item, but for
         what was told before and is long, and the rows of a quarter whose table is attached: of
-        those the first, how many more there are, and where they are; a Zalo text of at most `ZALO_LIMIT` characters, counted as UTF-16 units, with the link at its
-        end; parameters for a ZBS template.
+        those the first, how many more there are, and where they are; a Zalo text of at most
+        `ZALO_LIMIT` characters, counted as UTF-16 units, with the link at its end; parameters
+        for a ZBS template.
 
     Raises:
         ValueError: The digest has no items: nothing is to be told.
