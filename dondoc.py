@@ -1809,5 +1809,13 @@ def bench_imports(rows: Annotated[int, typer.Option(min=1)] = 10_000) -> None:
     _print(imports.run(rows))
 
 
+@measurement.command("deliveries")
+def bench_deliveries(recipients: Annotated[int, typer.Option(min=1)] = 20_000) -> None:
+    """Cuối quý: quét, lập, gửi thư; lập tin cho nhiều người (a quarter end, many recipients)."""
+    from bench import deliveries as measured
+
+    _print(measured.run(recipients))
+
+
 if __name__ == "__main__":
     main()
