@@ -102,7 +102,8 @@ class BotClient:
         if envelope.get("ok") is not True:
             code = str(envelope.get("error_code") or answer.status)
             text = text_of(envelope.get("description"))
-            raise BotProblem(without(code, self._token), without(text, self._token))
+            private = (self._token, data.get("secret_token"))
+            raise BotProblem(without(code, *private), without(text, *private))
         result = envelope.get("result")
         return result if isinstance(result, dict) else {}
 

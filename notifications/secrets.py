@@ -62,7 +62,7 @@ def without(text: str, *private: str | None) -> str:
     for secret in private:
         if secret is not None and len(secret) >= _SHORTEST:
             for form in sorted(_forms(secret), key=len, reverse=True):
-                text = text.replace(form, "***")
+                text = _uncut(text.replace(form, "***"), form)
     return text
 
 
@@ -83,6 +83,14 @@ class _Factory:
 def _masked(text: str) -> str:
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
+    return text
+
+
+def _uncut(text: str, form: str) -> str:
+    """Return a text without the beginning of a secret its end was cut in."""
+    for length in range(min(len(form), len(text)), _SHORTEST - 1, -1):
+        if text.endswith(form[:length]):
+            return f"{text[:-length]}***"
     return text
 
 

@@ -7,7 +7,7 @@ by its person, erased when it is taken back (Luật Bảo vệ dữ liệu cá n
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,7 @@ class ContactShown:
     """A contact as its person or an administrator sees it."""
 
     channel: str
-    address: str | None
+    address: str | None = field(repr=False)
     state: str
     position: int
     purpose: str
