@@ -10,7 +10,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ import typer
 
 from engine.clock import ZONE, at, local_day
 from engine.errors import EngineError, InvalidData, Sentence
+from engine.service.contacts import require_channel
 from engine.service.engine import Engine
 from engine.settings import Settings, keyring
 
@@ -128,6 +129,9 @@ class _State:
 
 def main() -> None:
     """Run the command line; what the engine refuses becomes one line and exit 1."""
+    from notifications.secrets import protect_logs
+
+    protect_logs()
     try:
         app()
     except EngineError as refusal:
@@ -1427,9 +1431,10 @@ def contact_set(
     ] = None,
 ) -> None:
     """Ghi hoặc sửa một địa chỉ (enter or correct an address)."""
-    from notifications.ways import require_usable
+    from notifications.channels.stock import checked
 
-    require_usable(channel, address, Settings())
+    if channel == "apprise":
+        checked(address.strip(), Settings().apprise_services)
     day = None if consented is None else local_day(_moment(consented))
     with _engine() as engine:
         engine.contacts.set(engine.people.find(login).id, channel, address, day)
@@ -1501,6 +1506,8 @@ def deliveries_list(
     wrong = [s for s in state or () if s not in DELIVERY_STATES]
     if wrong:
         raise typer.BadParameter(", ".join(DELIVERY_STATES), param_hint="--state")
+    if channel is not None:
+        require_channel(channel)
     with _engine() as engine:
         rows = engine.deliveries.listed(None, limit, state or (), channel)
     if as_json:
@@ -1634,10 +1641,9 @@ def gateways_test(
     from notifications.sending import Sender, try_out
 
     settings = Settings()
-    with _engine() as engine:
-        outcome = try_out(
-            engine, settings, Sender(engine, settings), channel, engine.people.find(to)
-        )
+    require_channel(channel)
+    with _engine() as engine, closing(Sender(engine, settings)) as sender:
+        outcome = try_out(engine, settings, sender, channel, engine.people.find(to))
     if as_json:
         _print(asdict(outcome))
     else:

@@ -24,6 +24,7 @@ STATUS: tuple[tuple[type[EngineError], int, str], ...] = (
     (errors.StaleVersion, 409, "stale-version"),
     (errors.WrongState, 409, "wrong-state"),
     (errors.TransitionRefused, 409, "transition-refused"),
+    (errors.DeliverySettled, 409, "delivery-settled"),
     (errors.InvalidData, 422, "invalid-data"),
     (errors.KeyReused, 422, "key-reused"),
     (errors.OutsideCalendar, 422, "outside-calendar"),
@@ -103,6 +104,8 @@ def _members(error: EngineError) -> dict[str, Any]:
             }
         case errors.WrongState():
             return {"current": {"version": error.version, "state": error.state}}
+        case errors.DeliverySettled():
+            return {"current": {"state": error.state}}
         case errors.InvalidData():
             return {"errors": {k: {"vi": s.vi, "en": s.en} for k, s in error.problems.items()}}
         case errors.NotAllowed() | errors.TransitionRefused():

@@ -144,6 +144,21 @@ class InvalidData(EngineError):
         self.problems = dict(problems)
 
 
+class DeliverySettled(EngineError):
+    """A delivery cannot be sent again or dropped in the state it is in."""
+
+    def __init__(self, delivery_id: int, state: str) -> None:
+        super().__init__(
+            Sentence(
+                f"Lượt gửi {delivery_id} đang ở trạng thái {state}: không gửi lại hay bỏ được. "
+                "Xem lại bằng: dondoc deliveries show",
+                f"Delivery {delivery_id} is {state}: it can be neither sent again nor dropped so. "
+                "Look at it by: dondoc deliveries show",
+            )
+        )
+        self.state = state
+
+
 class KeyReused(EngineError):
     """An idempotency key came back with another request."""
 

@@ -10,6 +10,7 @@ import hmac
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +55,7 @@ class KeyRing:
                 key = base64.b64decode(encoded, validate=True)
             except ValueError:  # also binascii.Error, and letters that are not ASCII
                 key = b""
-            if not key_id.isalnum() or not key_id.isascii() or key_id in keys:
+            if not _is_id(key_id) or key_id in keys:
                 raise _malformed()
             if len(key) != KEY_BYTES:
                 raise _malformed()
@@ -66,16 +67,22 @@ class KeyRing:
         """Return the ring of a file only its owner may read; make it at first use.
 
         Raises:
-            SealProblem: The file is not a ring.
+            SealProblem: The file is not a ring, or cannot be read or made.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return cls.parse(path.read_text(encoding="ascii"))
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(new_key("k1"))
-        return cls.parse(path.read_text(encoding="ascii"))
+            if not path.exists():
+                _make(path)
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError as problem:
+            raise SealProblem(
+                Sentence(
+                    f"Không đọc hoặc tạo được khóa niêm phong {path} ({problem.strerror}). Đặt "
+                    "DONDOC_SEAL_KEYS, hoặc cấp quyền cho thư mục dữ liệu.",
+                    f"The sealing key {path} cannot be read or made ({problem.strerror}). Set "
+                    "DONDOC_SEAL_KEYS, or give access to the data folder.",
+                )
+            ) from problem
+        return cls.parse(text)
 
     @property
     def current(self) -> str:
@@ -119,9 +126,16 @@ class KeyRing:
         return plain.decode()
 
     def fingerprint(self, text: str, about: str) -> bytes:
-        """Return a keyed hash to search a sealed value by; of the key that seals."""
-        key = hashlib.sha256(b"fingerprint" + self.keys[self.current]).digest()
-        return hmac.digest(key, f"{about}\0{text}".encode(), "sha256")
+        """Return a keyed hash to keep beside a sealed value; of the key that seals."""
+        return self.fingerprints(text, about)[0]
+
+    def fingerprints(self, text: str, about: str) -> tuple[bytes, ...]:
+        """Return the keyed hashes by every key of the ring, of the one that seals first.
+
+        While a key is being replaced, rows found by the old one are not sealed anew yet.
+        """
+        keys = [hashlib.sha256(b"fingerprint" + key).digest() for key in self.keys.values()]
+        return tuple(hmac.digest(key, f"{about}\0{text}".encode(), "sha256") for key in keys)
 
     def sign(self, text: str) -> str:
         """Return a short tag (80 bits, base32, lower case) only a holder of the key can make."""
@@ -133,8 +147,37 @@ class KeyRing:
 
 
 def new_key(key_id: str) -> str:
-    """Return a new `id:base64` entry of a ring."""
+    """Return a new `id:base64` entry of a ring.
+
+    Raises:
+        SealProblem: The id is not of letters and digits.
+    """
+    if not _is_id(key_id):
+        raise SealProblem(
+            Sentence(
+                f"Tên khóa {key_id!r} chỉ được gồm chữ không dấu và chữ số, ví dụ k2.",
+                f"The id {key_id!r} of a key has to be of letters and digits, for example k2.",
+            )
+        )
     return f"{key_id}:{base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()}"
+
+
+def _is_id(text: str) -> bool:
+    return text.isalnum() and text.isascii()
+
+
+def _make(path: Path) -> None:
+    """Write a new ring to a file that appears whole or not at all; whoever was first is kept."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mine = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    handle = os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(new_key("k1"))
+        with suppress(FileExistsError):
+            path.hardlink_to(mine)
+    finally:
+        mine.unlink()
 
 
 def _tag(key: bytes, text: str) -> str:

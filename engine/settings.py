@@ -105,8 +105,8 @@ class Settings(BaseSettings):
     zalo_per_minute: int = Field(60, ge=1, description="most messages a minute of each Zalo way")
     apprise_services: str = Field(
         "",
-        description="services people may enter an Apprise URL of, by its scheme: ntfys,mmosts; "
-        "empty: none. The server calls whatever host such a URL names",
+        description="services whose Apprise URLs administrators may enter, by their schemes: "
+        "ntfys,mmosts; empty: none. The server calls whatever host such a URL names",
     )
     apprise_per_minute: int = Field(30, ge=1, description="most messages a minute to all of them")
     zalo_titles: bool = Field(

@@ -1,7 +1,7 @@
 """Listening to the bot: updates one by one, who wrote what, and an answer to each."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.channels import Outcome
@@ -12,6 +12,7 @@ from notifications.channels.answers import text_of
 from notifications.channels.base import dispatch
 from notifications.channels.wire import poll_json
 from notifications.channels.zbot import ZaloBot
+from notifications.secrets import without
 
 MOST_UPDATES = 100
 """How many updates one visit takes, so that it ends however much is written."""
@@ -39,7 +40,7 @@ class BotProblem(EngineError):
 class Incoming:
     """What somebody wrote to the bot."""
 
-    chat_id: str
+    chat_id: str = field(repr=False)
     sender_name: str
     text: str
     event_key: str
@@ -108,8 +109,10 @@ class BotClient:
             raise BotProblem(answer.code, answer.text)
         envelope = answer.envelope or {}
         if envelope.get("ok") is not True:
-            code = envelope.get("error_code") or answer.status
-            raise BotProblem(str(code), text_of(envelope.get("description")))
+            code = str(envelope.get("error_code") or answer.status)
+            text = text_of(envelope.get("description"))
+            private = (self._token, data.get("secret_token"))
+            raise BotProblem(without(code, *private), without(text, *private))
         result = envelope.get("result")
         return result if isinstance(result, dict) else {}
 

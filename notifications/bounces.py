@@ -27,6 +27,7 @@ from engine.sealing import KeyRing
 from engine.service.engine import Engine
 from engine.service.inbox import Bounce
 from engine.settings import Settings
+from notifications.secrets import without
 from notifications.ways import ways
 
 _VERP = re.compile(r"\+(\d{1,18})-([a-z2-7]{16})@", re.IGNORECASE | re.ASCII)
@@ -275,8 +276,13 @@ class ImapMailbox:
             server.host, server.port, ssl_context=context, timeout=IMAP_SECONDS
         ) as connection:
             # Not LOGIN, which imaplib sends in ASCII: passwords may be Vietnamese.
-            signed = f"\0{server.user}\0{server.password}".encode()
-            connection.authenticate("PLAIN", lambda _: signed)
+            signed = f"\0{server.user}\0{server.password}"
+            try:
+                connection.authenticate("PLAIN", lambda _: signed.encode())
+            except imaplib.IMAP4.error as refused:
+                # Without its cause: servers repeat the line they refuse.
+                said = without(str(refused), signed, server.password)
+                raise type(refused)(said) from None
             connection.select("INBOX")
             yield cls(connection)
             connection.expunge()

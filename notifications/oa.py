@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,6 +25,7 @@ from notifications.channels.answers import Api, Kind, kind_of, text_of
 from notifications.channels.base import dispatch
 from notifications.channels.wire import Answer, get, post_form
 from notifications.channels.zbs import TemplateParameters, ZaloPhone, ZaloTemplate, ZaloUser
+from notifications.secrets import without
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -144,7 +145,11 @@ class OfficialAccount:
                 "grant_type": "refresh_token",
             },
         )
-        return _token_answer(answer)
+        made = _token_answer(answer)
+        if isinstance(made, TokenPair):
+            return made
+        private = (secret.get_secret_value(), credential.refresh_token)
+        return replace(made, reason=without(made.reason, *private))
 
     def send_to_phone(
         self, phone: str, values: Mapping[str, str], tracking_id: str, moment: datetime
@@ -242,7 +247,8 @@ class OfficialAccount:
             token = self.access(token.generation)
             code, data = _data(get(url, {"access_token": token.token}, query))
         if code != "0":
-            raise OaProblem(code, text_of(data.get("message")))
+            said = without(text_of(data.get("message")), token.token)
+            raise OaProblem(without(code, token.token), said)
         return data
 
 

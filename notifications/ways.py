@@ -2,7 +2,6 @@
 
 from engine.channels import Limit, Ways
 from engine.settings import Settings
-from notifications.channels.stock import checked
 
 
 def ways(settings: Settings) -> Ways:
@@ -18,13 +17,3 @@ def ways(settings: Settings) -> Ways:
     if settings.apprise_services:
         limits["apprise"] = Limit(settings.apprise_per_minute, 1)
     return Ways(limits, settings.mail_from.rpartition("@")[2])
-
-
-def require_usable(channel: str, address: str, settings: Settings) -> None:
-    """Raise unless an address that somebody enters can be sent to here.
-
-    Raises:
-        InvalidData: `address`: it is of a service that is not allowed.
-    """
-    if channel == "apprise":
-        checked(address.strip(), settings.apprise_services)

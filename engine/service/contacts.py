@@ -7,7 +7,7 @@ by its person, erased when it is taken back (Luật Bảo vệ dữ liệu cá n
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,10 @@ PURPOSE = "official reminders"
 """What every address is kept for: nhắc việc, đôn đốc nhiệm vụ được giao."""
 
 CODE_LASTS = timedelta(minutes=15)
+
+LONGEST_QUIET = timedelta(hours=12)
+"""Longer quiet hours would leave mail a few minutes a day, or none."""
+
 _CODE_TRIES = 20
 
 
@@ -38,7 +42,7 @@ class ContactShown:
     """A contact as its person or an administrator sees it."""
 
     channel: str
-    address: str | None
+    address: str | None = field(repr=False)
     state: str
     position: int
     purpose: str
@@ -110,9 +114,14 @@ class Contacts:
         """Forget a person's addresses (all, or of these channels); return how many there were.
 
         What is still owed there is given up. The texts sent before stay with the deliveries.
+
+        Raises:
+            InvalidData: There is no such channel: nothing is erased by a slip of the pen.
         """
         now = self._engine.clock.now()
         named = list(RULES) if channels is None else list(channels)
+        for channel in named:
+            require_channel(channel)
         with translate_database_errors(), self._engine.database.begin() as connection:
             gone = contacts.erase(connection, person_id, named, now)
             contacts.suppress(connection, person_id, named)
@@ -161,8 +170,8 @@ class Contacts:
         """Make these the wishes of a person.
 
         Raises:
-            InvalidData: A section or channel is unknown, quiet hours have no length, or an
-                escalation would be switched off by e-mail.
+            InvalidData: A section or channel is unknown, quiet hours have no length or leave no
+                day, or an escalation would be switched off by e-mail.
         """
         problems: dict[str, Sentence] = {}
         for section, channel in off:
@@ -179,6 +188,11 @@ class Contacts:
         if quiet is not None and quiet[0] == quiet[1]:
             problems["quiet"] = Sentence(
                 "giờ bắt đầu và kết thúc phải khác nhau", "begin and end have to differ"
+            )
+        elif quiet is not None and _length(*quiet) > LONGEST_QUIET:
+            problems["quiet"] = Sentence(
+                "giờ yên tĩnh dài nhất là 12 giờ một ngày: thư nhắc việc phải có lúc gửi được",
+                "quiet hours last 12 hours a day at most: there has to be time to remind",
             )
         if problems:
             raise InvalidData(problems)
@@ -207,6 +221,26 @@ def contact_about(person_id: int, channel: str) -> str:
     return f"contact {person_id} {channel}"
 
 
+def require_channel(channel: str) -> None:
+    """Raise `InvalidData` unless there is such a channel."""
+    if channel not in RULES:
+        raise InvalidData(
+            {
+                "channel": Sentence(
+                    f"không có kênh {channel!r}; các kênh: {', '.join(RULES)}",
+                    f"there is no channel {channel!r}; there are: {', '.join(RULES)}",
+                )
+            }
+        )
+
+
+def _length(begins: time, ends: time) -> timedelta:
+    """Return how long quiet hours last, over midnight where they end before they begin."""
+    day = date.min
+    length = datetime.combine(day, ends) - datetime.combine(day, begins)
+    return length % timedelta(days=1)
+
+
 def set_within(  # noqa: PLR0913, PLR0917  a contact has as many parts
     connection: Connection,
     ring: KeyRing,
@@ -218,15 +252,7 @@ def set_within(  # noqa: PLR0913, PLR0917  a contact has as many parts
     position: int | None = None,
 ) -> None:
     """Do what `Contacts.set` does as a part of the caller's transaction."""
-    if channel not in RULES:
-        raise InvalidData(
-            {
-                "channel": Sentence(
-                    f"không có kênh {channel!r}; các kênh: {', '.join(RULES)}",
-                    f"there is no channel {channel!r}; there are: {', '.join(RULES)}",
-                )
-            }
-        )
+    require_channel(channel)
     if consented_on is not None and consented_on > local_day(now):
         raise InvalidData(
             {
@@ -237,7 +263,7 @@ def set_within(  # noqa: PLR0913, PLR0917  a contact has as many parts
         )
     normal = normalised(channel, address)
     fingerprint = ring.fingerprint(normal, channel)
-    other = contacts.found(connection, channel, fingerprint)
+    other = contacts.found(connection, channel, *ring.fingerprints(normal, channel))
     if channel.startswith("zalo") and other is not None and other.person_id != person_id:
         raise InvalidData(
             {

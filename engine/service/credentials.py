@@ -131,9 +131,9 @@ class ConsentNeeded(EngineError):
         super().__init__(
             Sentence(
                 f"Quyền gửi tin của Official Account {oa_id} đã mất ({reason}). Quản trị viên OA "
-                f"cấp lại quyền cho ứng dụng, rồi chạy: dondoc oa connect {oa_id}",
+                f"cấp lại quyền cho ứng dụng, rồi chạy: dondoc oa connect {oa_id} --app-id MÃ",
                 f"The grant of Official Account {oa_id} is lost ({reason}). An administrator of "
-                f"the account consents again, then run: dondoc oa connect {oa_id}",
+                f"the account consents again, then run: dondoc oa connect {oa_id} --app-id ID",
             )
         )
         self.oa_id = oa_id

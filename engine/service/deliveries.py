@@ -7,7 +7,7 @@ begun and not marked may have been taken, so it is `unknown` and never blindly r
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from engine.channels import (
     retry_at,
 )
 from engine.clock import local_day
-from engine.errors import InvalidData, NotFound, Sentence
+from engine.errors import DeliverySettled, NotFound, Sentence
 from engine.service.contacts import contact_about
 from engine.service.letters import (
     EXPLANATIONS,
@@ -82,8 +82,8 @@ class Ready:
 
     id: int
     channel: str
-    address: str
-    content: Content
+    address: str = field(repr=False)
+    content: Content = field(repr=False)
     letter: Letter
     rfc_message_id: str
     tracking_id: str
@@ -217,7 +217,7 @@ class Deliveries:
 
         Raises:
             NotFound: There is no such delivery.
-            InvalidData: It arrived, is being sent, or a later message says the same.
+            DeliverySettled: It arrived, is being sent, or a later message says the same.
         """
         now = self._engine.clock.now()
         with translate_database_errors(), self._engine.database.begin() as connection:
@@ -231,7 +231,7 @@ class Deliveries:
 
         Raises:
             NotFound: There is no such delivery.
-            InvalidData: Nothing is owed any more.
+            DeliverySettled: Nothing is owed any more.
         """
         with translate_database_errors(), self._engine.database.begin() as connection:
             if not deliveries.drop(connection, delivery_id):
@@ -402,9 +402,9 @@ class Deliveries:
             slow = now + timedelta(seconds=outcome.retry_after_seconds)
             gateways.change(connection, channel, slow_until=slow)
         if outcome.state is OutcomeState.PARKED:
-            self._engine.gateways.park_within(
-                connection, ways, channel, f"{outcome.code} {outcome.text}".strip(), now
-            )
+            # Read by every administrator: without the addresses a refusal repeats.
+            reason = f"{outcome.code} {mask_text(outcome.text)}".strip()[:NOTE_LIMIT]
+            self._engine.gateways.park_within(connection, ways, channel, reason, now)
         elif outcome.state in {OutcomeState.ACCEPTED, OutcomeState.FAILED}:
             self._engine.gateways.resume_within(connection, ways, channel, now)
 
@@ -458,16 +458,8 @@ def _no_delivery(delivery_id: int) -> NotFound:
     return NotFound(Sentence("lượt gửi", "delivery"), delivery_id)
 
 
-def _refused(connection: Connection, delivery_id: int) -> NotFound | InvalidData:
+def _refused(connection: Connection, delivery_id: int) -> NotFound | DeliverySettled:
     found = deliveries.find(connection, delivery_id=delivery_id)
     if found is None:
         return _no_delivery(delivery_id)
-    state = found["state"]
-    return InvalidData(
-        {
-            "delivery": Sentence(
-                f"đang ở trạng thái {state!r}: không gửi lại hay bỏ được",
-                f"it is {state!r} and can be neither sent again nor dropped",
-            )
-        }
-    )
+    return DeliverySettled(delivery_id, found["state"])

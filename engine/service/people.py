@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pwdlib import PasswordHash
@@ -28,6 +29,9 @@ _PASSWORDS = PasswordHash.recommended()
 # Compared against when the login is unknown: the answer takes as long as for a known one.
 _NOBODYS_HASH = _PASSWORDS.hash("nobody")
 
+_LINES = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Unicode categories no name has: controls, halves of letters, ends of lines and paragraphs."""
+
 MIN_PASSWORD = 10
 """Fewest characters of a password."""
 
@@ -46,8 +50,8 @@ class NewPerson:
     login: str
     full_name: str
     grants: Sequence[tuple[str, str, date, date | None]]
-    contacts: Mapping[str, str]
-    password: str | None = None
+    contacts: Mapping[str, str] = field(repr=False)
+    password: str | None = field(default=None, repr=False)
 
 
 class People:
@@ -60,9 +64,12 @@ class People:
         """Insert or update people with their grants and contacts; return how many.
 
         Raises:
-            InvalidData: A password is too short, or an address malformed.
+            InvalidData: A password is too short, an address malformed, or a name of several
+                lines.
         """
         now = self._engine.clock.now()
+        for new in persons:
+            _require_plain(new)
         with translate_database_errors(), self._engine.database.begin() as connection:
             for new in persons:
                 person_id = people.save(
@@ -216,6 +223,22 @@ def _found(connection: Connection, login: str) -> Person:
 def _token_hash(token: str) -> bytes:
     # A token is 256 random bits: a plain hash cannot be searched, and is found by index.
     return hashlib.sha256(token.encode()).digest()
+
+
+def _require_plain(new: NewPerson) -> None:
+    """Raise where a name is none, or holds what would be a second line in a mail's header."""
+    names = {"login": new.login, "full_name": new.full_name}
+    problem = Sentence(
+        "không được để trống hay có ký tự xuống dòng, ký tự điều khiển",
+        "must not be empty, nor hold line breaks or control characters",
+    )
+    wrong = {
+        what: problem
+        for what, name in names.items()
+        if not name.strip() or any(unicodedata.category(c) in _LINES for c in name)
+    }
+    if wrong:
+        raise InvalidData(wrong)
 
 
 def _hashed(password: str | None) -> str | None:

@@ -40,12 +40,12 @@ def of(connection: Connection, person_id: int) -> list[Contact]:
     return [Contact(*row) for row in rows]
 
 
-def found(connection: Connection, channel: str, fingerprint: bytes) -> Contact | None:
-    """Return the contact of an address."""
+def found(connection: Connection, channel: str, *fingerprints: bytes) -> Contact | None:
+    """Return the contact of an address, given by what any key makes of it."""
     row = connection.execute(
-        _CONTACT.where(contact.c.channel == channel, contact.c.fingerprint == fingerprint).order_by(
-            contact.c.id
-        )
+        _CONTACT.where(
+            contact.c.channel == channel, contact.c.fingerprint.in_(fingerprints)
+        ).order_by(contact.c.id)
     ).first()
     return None if row is None else Contact(*row)
 
@@ -89,7 +89,19 @@ def mark(connection: Connection, contact_id: int, **values: Any) -> None:
 
 
 def erase(connection: Connection, person_id: int, channels: Sequence[str], now: datetime) -> int:
-    """Forget the addresses of a person on these channels; return how many there were."""
+    """Forget the addresses of a person on these channels; return how many there were.
+
+    Also which receipts came from there; a wrong code keeps it, as it keeps others from guessing.
+    """
+    whose = {"person_id": person_id, "channels": list(channels)}
+    connection.execute(
+        text("""
+        UPDATE receipt r SET sender = NULL FROM contact c
+        WHERE c.person_id = :person_id AND c.channel = ANY(CAST(:channels AS text[]))
+          AND r.sender = c.fingerprint AND r.kind <> 'wrong_code'
+        """),
+        whose,
+    )
     return connection.execute(
         update(contact)
         .where(
@@ -145,13 +157,15 @@ def suppress(connection: Connection, person_id: int, channels: Sequence[str]) ->
 
 
 def forget_texts(connection: Connection, person_id: int) -> int:
-    """Erase the texts sent to a person and where they went; what was tried stays."""
+    """Erase the texts sent to a person and where they went; what was tried stays.
+
+    A delivery that is being sent is erased too: its worker has what it needs.
+    """
     return connection.execute(
         text("""
         UPDATE delivery d SET subject = NULL, body_text = NULL, body_html = NULL, sent_to = NULL,
           last_text = NULL
         FROM message m WHERE m.id = d.message_id AND m.person_id = :person_id
-          AND d.state <> 'sending'
         """),
         {"person_id": person_id},
     ).rowcount

@@ -6,6 +6,7 @@ service was not called.
 """
 
 import logging
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -52,6 +53,8 @@ STATES: Mapping[Kind, OutcomeState] = {
     Kind.TODAY: OutcomeState.RETRY,
     Kind.DOUBTFUL: OutcomeState.UNKNOWN,
 }
+
+_NUMBER = re.compile(r"-?\d{1,9}", re.ASCII)
 
 _CLASSES: Mapping[Kind, str] = {
     Kind.TOKEN: "-124 -216 -220",
@@ -117,8 +120,12 @@ def refusal(
         retry_after_seconds: What the answer's Retry-After asks for.
     """
     kind = kind_of(api, code, text)
+    shown = str(code).strip()
+    if not _NUMBER.fullmatch(shown):
+        shown = "no-number"
     if kind is None:
-        log.error("Zalo (%s) answered with a code of no known class: %s %s", api, code, text[:200])
+        # Without its words: they may repeat what was sent. The delivery keeps them, masked.
+        log.error("Zalo (%s) answered with a code of no known class: %s", api, shown)
         kind = Kind.DOUBTFUL
     wish = retry_after_seconds
     if kind is Kind.NIGHT:
@@ -127,7 +134,7 @@ def refusal(
         wish = _until(moment, 0)  # guess: the quota of a day begins with the day
     elif kind is not Kind.LATER:
         wish = None
-    return Outcome(STATES[kind], str(code).strip(), text, retry_after_seconds=wish)
+    return Outcome(STATES[kind], shown, text, retry_after_seconds=wish)
 
 
 def text_of(value: Any) -> str:

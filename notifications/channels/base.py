@@ -4,11 +4,14 @@ Apprise says yes or no; a reminder needs to know whether a second attempt would 
 message. So a plugin of ours keeps its own `outcome`, and Apprise's answer only starts it.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from apprise import Apprise, AppriseAsset, NotifyBase, NotifyFormat
 
+from engine.addresses import mask_text
 from engine.channels import Outcome, OutcomeState
+from notifications.secrets import without
 
 # One message, in the caller's thread, once, to where it was addressed. The asset of the instance
 # decides, not that of Apprise (seen in 1.13.1), so both get it.
@@ -23,6 +26,8 @@ class Channel(NotifyBase):  # type: ignore[misc]  # Apprise has no types
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(asset=ASSET, **kwargs)
         self.outcome: Outcome | None = None
+        self.private: tuple[str, ...] = ()
+        """What the words of an answer must not carry on: our secrets, a person's address."""
 
     def attempt(self, body: str, title: str) -> Outcome:
         """Send, and return what is known of it."""
@@ -30,7 +35,12 @@ class Channel(NotifyBase):  # type: ignore[misc]  # Apprise has no types
 
     def send(self, body: str, title: str = "", **_: Any) -> bool:
         """Send as Apprise asks; the truth is in `outcome`."""
-        self.outcome = self.attempt(body, title)
+        made = self.attempt(body, title)
+        self.outcome = replace(
+            made,
+            code=without(made.code, *self.private),
+            text=mask_text(without(made.text, *self.private)),
+        )
         return self.outcome.state is OutcomeState.ACCEPTED
 
     def url(self, *_: Any, **__: Any) -> str:

@@ -120,6 +120,9 @@ class GovMail(Channel):
         super().__init__()
         self._session = session
         self._mail = mail
+        server = session.server
+        signed = f"\0{server.user or ''}\0{server.password}"  # AUTH PLAIN; servers repeat a line
+        self.private = () if server.password is None else (server.password, signed)
 
     def message(self, body: str, title: str) -> Message:
         """Return the mail as it goes out: text and HTML, the same Message-ID every time."""

@@ -29,6 +29,7 @@ class ZaloBot(Channel):
         self._base_url = base_url.rstrip("/")
         self._token = token
         self._chat_id = chat_id
+        self.private = (token, chat_id)
 
     def __repr__(self) -> str:
         return f"ZaloBot({self._base_url})"

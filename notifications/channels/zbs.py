@@ -108,6 +108,7 @@ class ZaloTemplate(Channel, ABC):
         super().__init__()
         self._base_url = base_url.rstrip("/")
         self._access_token = access_token
+        self.private = (access_token,)
         self._template_id = template_id
         self._template_data = dict(template_data)
         self._moment = moment
@@ -178,6 +179,7 @@ class ZaloPhone(ZaloTemplate):
     ) -> None:
         super().__init__(base_url, access_token, template_id, template_data, moment)
         self._phone = phone
+        self.private = (access_token, phone)
         self._tracking_id = tracking_id
         self._development = development
 
@@ -211,6 +213,7 @@ class ZaloUser(ZaloTemplate):
     ) -> None:
         super().__init__(base_url, access_token, template_id, template_data, moment)
         self._user_id = user_id
+        self.private = (access_token, user_id)
 
     def _request(self) -> dict[str, Any]:
         return {

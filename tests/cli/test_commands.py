@@ -21,9 +21,12 @@ DONDOC = [str(Path(sys.executable).with_name("dondoc"))]
 class Cli:
     def __init__(self, settings: Settings) -> None:
         assert settings.database_url is not None
+        assert settings.seal_keys is not None
         self.environment = {
             **os.environ,
             "DONDOC_DATABASE_URL": settings.database_url.get_secret_value(),
+            # Without it a key would be made in the home of whoever runs the tests.
+            "DONDOC_SEAL_KEYS": settings.seal_keys.get_secret_value(),
         }
 
     def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from engine.channels import Limit, Outcome, OutcomeState, Ways
 from engine.clock import at
-from engine.errors import InvalidData, NotFound
+from engine.errors import DeliverySettled, NotFound
 from engine.service.deliveries import Attempt
 from engine.service.engine import Engine
 from engine.service.letters import EXPLANATIONS
@@ -367,9 +367,9 @@ class TestAdministrators:
 
         assert send(october, own["email"]["id"], ACCEPTED) == "accepted"
         assert october.deliveries.show(own["zalo_bot"]["id"])["last_code"] == "dropped"
-        with pytest.raises(InvalidData, match="accepted"):
+        with pytest.raises(DeliverySettled, match="accepted"):
             october.deliveries.retry(own["email"]["id"])
-        with pytest.raises(InvalidData, match="suppressed"):
+        with pytest.raises(DeliverySettled, match="suppressed"):
             october.deliveries.drop(own["zalo_bot"]["id"])
         with pytest.raises(NotFound):
             october.deliveries.retry(10**9)
