@@ -4,11 +4,17 @@ Revision ID: 0005
 Revises: 0004
 """
 
+import logging
+
 import sqlalchemy as sa
 from alembic import context, op
 from sqlalchemy.dialects.postgresql import JSONB
 
+from engine.addresses import normalised
+from engine.errors import InvalidData
 from engine.settings import Settings, keyring
+
+log = logging.getLogger("alembic.runtime.migration")
 
 revision = "0005"
 down_revision = "0004"
@@ -96,13 +102,27 @@ def _seal_contacts() -> None:
     ).all()
     if rows:
         ring = keyring(context.config.attributes.get("settings") or Settings())
+        kept = {}
+        for person_id, channel, written, position in rows:
+            address = _normalised(channel, written)
+            taken = channel.startswith("zalo") and (channel, address) in {
+                (c, a) for (_, c), (a, _) in kept.items()
+            }
+            if taken:  # one chat answers for one person; who came first keeps it
+                log.warning(
+                    "person %s: the %s address is somebody else's already and was not kept; "
+                    "link it anew by: dondoc contact link",
+                    person_id,
+                    channel,
+                )
+                continue
+            kept[person_id, channel] = (address, position)
         connection.execute(
             sa.text("""
                 INSERT INTO contact (person_id, channel, sealed, fingerprint, state, position,
                   purpose, basis, changed_at)
                 VALUES (:person_id, :channel, :sealed, :fingerprint, 'active', :position,
                   'official reminders', 'public_duty', now())
-                ON CONFLICT DO NOTHING
             """),
             [
                 {
@@ -112,10 +132,18 @@ def _seal_contacts() -> None:
                     "fingerprint": ring.fingerprint(address, channel),
                     "position": position,
                 }
-                for person_id, channel, address, position in rows
+                for (person_id, channel), (address, position) in kept.items()
             ],
         )
     op.execute("DROP TABLE contact_plain")
+
+
+def _normalised(channel: str, written: str) -> str:
+    """Return an address as it is compared now; one that is malformed stays as it was written."""
+    try:
+        return normalised(channel, written)
+    except InvalidData:
+        return written
 
 
 def _preferences() -> None:
@@ -247,6 +275,19 @@ def _deliveries() -> None:
           content_hash = m.content_hash, frozen_at = m.frozen_at
         FROM message m, contact c
         WHERE m.id = d.message_id AND (c.person_id, c.channel) = (m.person_id, d.channel)
+    """)
+    # Where it went stays to be seen as it is shown now: masked. What servers said, likewise.
+    op.execute("""
+        UPDATE delivery SET sent_to = CASE channel
+          WHEN 'email' THEN left(split_part(address, '@', 1), 2) || '***@'
+            || split_part(address, '@', 2)
+          ELSE left(address, 3) || '***' END
+        WHERE state IN ('accepted', 'unknown', 'failed', 'dead')
+    """)
+    op.execute(r"""
+        UPDATE delivery SET last_text = regexp_replace(
+          last_text, '([^\s<>@,;]{1,2})[^\s<>@,;]*@', '\1***@', 'g')
+        WHERE last_text LIKE '%@%'
     """)
     # Who held a lease when the schema changed: nobody can know what became of it.
     op.execute("UPDATE delivery SET submitted_at = lease_until WHERE state = 'sending'")
