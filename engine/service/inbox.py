@@ -157,7 +157,8 @@ class Inbox:
                 is None
             ):
                 return None
-            owner = contacts.found(connection, "zalo_bot", sender)
+            known = engine.keyring.fingerprints(chat_id, "zalo_bot")
+            owner = contacts.found(connection, "zalo_bot", *known)
         plain = bare(text)
         asked = _ACKNOWLEDGE.match(plain)
         if asked is not None:

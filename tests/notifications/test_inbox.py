@@ -9,9 +9,11 @@ import sqlalchemy as sa
 from engine.channels import Outcome, OutcomeState
 from engine.clock import at
 from engine.errors import Sentence
+from engine.sealing import KeyRing
 from engine.service.deliveries import Attempt
 from engine.service.engine import Engine
 from engine.service.inbox import Bounce
+from tests.databases import SEAL_KEYS
 from tests.factories import assignment, person
 from tests.notifications.sent import ACCEPTED, UNKNOWN, WAYS, mine, planned, send, write
 
@@ -190,6 +192,15 @@ class TestBounces:
 
 
 class TestTheBot:
+    def test_a_linked_chat_is_known_while_a_key_is_being_replaced(self, plan_51: Engine) -> None:
+        october = plan_51.at(at(date(2025, 10, 1)))
+        october.contacts.set(person(october, "cv.so-noi-vu"), "zalo_bot", "c9", date(2025, 10, 1))
+        ring = KeyRing.parse(f"new:{'B' * 43}=,{SEAL_KEYS}")
+        renewed = Engine(october.database, october.clock, keyring=ring)
+
+        answer = said(renewed.inbox.written("m1", "c9", "xin chào"))
+
+        assert answer.startswith("Nhắn NHAN")
     def test_a_code_links_the_chat_it_comes_from_once(self, plan_51: Engine) -> None:
         own = person(plan_51, "cv.so-tai-chinh")
         code, _ = plan_51.contacts.link_code(own)

@@ -434,7 +434,7 @@ class TestTalkativeServers:
                 mail_bounce_imap_port=port,
                 smtp_ca_file=authority.file,
             )
-            with pytest.raises(MailboxProblem, match="you said") as refused:
+            with pytest.raises(bounces.MailboxProblem, match="you said") as refused:
                 bounces.take_in(october, settings)
             logging.getLogger("prefect").error("the flow failed", exc_info=refused.value)
 
