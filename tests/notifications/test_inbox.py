@@ -201,6 +201,7 @@ class TestTheBot:
         answer = said(renewed.inbox.written("m1", "c9", "xin chào"))
 
         assert answer.startswith("Nhắn NHAN")
+
     def test_a_code_links_the_chat_it_comes_from_once(self, plan_51: Engine) -> None:
         own = person(plan_51, "cv.so-tai-chinh")
         code, _ = plan_51.contacts.link_code(own)
