@@ -17,26 +17,12 @@ _PATTERNS = (
 _SHORTEST = 4
 
 
-class MaskSecrets(logging.Filter):
+def _mask(record: logging.LogRecord) -> None:
     """Replace whatever looks like a token in a record, its traceback included."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record through, masked."""
-        mask(record)
-        return True
-
-
-def mask(record: logging.LogRecord) -> None:
-    """Mask a record in place."""
     try:
         text = record.getMessage()
-    except (
-        TypeError,
-        ValueError,
-        KeyError,
-        IndexError,
-    ):  # its arguments do not fit: logging says so
-        return
+    except (TypeError, ValueError, KeyError, IndexError):
+        return  # its arguments do not fit: logging says so
     masked = _masked(text)
     if masked != text:
         record.msg, record.args = masked, None
@@ -76,7 +62,7 @@ class _Factory:
 
     def __call__(self, *args: Any, **values: Any) -> logging.LogRecord:
         record: logging.LogRecord = self._make(*args, **values)
-        mask(record)
+        _mask(record)
         return record
 
 

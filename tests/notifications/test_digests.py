@@ -14,7 +14,7 @@ from engine.service.engine import Engine
 from engine.settings import Settings
 from notifications.channels.base import Channel, dispatch
 from notifications.channels.zbot import ZaloBot
-from notifications.secrets import MaskSecrets
+from notifications.secrets import protect_logs
 from notifications.sending import Sender, deliver, plan_digests
 from notifications.standin.mailbox import Mailbox
 from notifications.standin.zalo import ZaloStandIn
@@ -141,7 +141,7 @@ def test_no_secret_is_ever_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    caplog.handler.addFilter(MaskSecrets())
+    protect_logs()
     password = os.urandom(8).hex()
     sender = Sender(plan_51, outside)
 

@@ -44,7 +44,7 @@ from notifications.oa import (
     resume_after_consent,
     token_pair,
 )
-from notifications.secrets import MaskSecrets
+from notifications.secrets import protect_logs
 from notifications.standin.zalo import ZaloStandIn
 from notifications.standin.zalo_oa import Template
 from tests.databases import SEAL_KEYS
@@ -528,7 +528,7 @@ class TestSecrets:
         self, database: sa.Engine, zalo: ZaloStandIn, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG)
-        caplog.handler.addFilter(MaskSecrets())
+        protect_logs()
         logging.getLogger("urllib3").setLevel(logging.DEBUG)
         engine = connected(database, zalo)
         account = official(engine, zalo)

@@ -19,7 +19,7 @@ from notifications.bot import (
 )
 from notifications.channels.base import dispatch
 from notifications.channels.zbot import ZaloBot
-from notifications.secrets import MaskSecrets
+from notifications.secrets import protect_logs
 from notifications.standin.zalo import ZaloStandIn
 from tests.factories import person
 from tests.notifications.sent import OCTOBER, TOKEN
@@ -160,7 +160,7 @@ def test_the_token_is_in_no_log_error_or_name(
     zalo: ZaloStandIn, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    caplog.handler.addFilter(MaskSecrets())
+    protect_logs()
     logging.getLogger("urllib3").setLevel(logging.DEBUG)
     said = []
 
