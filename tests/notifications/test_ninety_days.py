@@ -6,12 +6,12 @@ The seed is printed and another one every day; `DONDOC_TEST_SEED=7,8,9` lives th
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from engine.channels import RULES, URGENT_WINDOW, OutcomeState
-from engine.clock import ZONE
+from engine.clock import ZONE, SystemClock, local_day
 from engine.service.letters import EXPLANATIONS
 from engine.store.database import open_database
 from engine.windows import QuietHours
@@ -19,10 +19,8 @@ from tests.databases import PLAN_51_TEMPLATE, Server
 from tests.factories import with_plan_51
 from tests.notifications.lived import BEGINS, PEOPLE, Life, a_life
 
-SEEDS = [
-    int(seed)
-    for seed in os.environ.get("DONDOC_TEST_SEED", str(datetime.now(ZONE).toordinal())).split(",")
-]
+TODAY = local_day(SystemClock().now()).toordinal()
+SEEDS = [int(seed) for seed in os.environ.get("DONDOC_TEST_SEED", str(TODAY)).split(",")]
 ARRIVED = ("accepted", "delivered", "seen", "unknown")
 
 
