@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from pydantic import SecretStr
 
 from engine.channels import RULES
 from engine.service.engine import Engine
@@ -218,6 +219,47 @@ def test_a_zalo_text_whose_worker_was_killed_is_never_sent_again(
     shown = october.deliveries.show(lost)
     assert (shown["state"], [t["code"] for t in shown["tries"]]) == ("unknown", ["lease"])
     assert set(texts.values()) == {1}
+
+
+def test_an_escalation_whose_zalo_worker_was_killed_is_told_by_mail_where_it_was_not(
+    october: Engine, environment: dict[str, str], tmp_path: Path
+) -> None:
+    only(october, "pct.ubnd-tinh")
+    person_id = october.people.find("pct.ubnd-tinh").id
+    (address,) = [
+        c.address for c in october.contacts.listed(person_id, whole=True) if c.channel == "email"
+    ]
+    assert address is not None
+    october.contacts.withdraw(person_id, ["email"])
+    with Mailbox(tmp_path / "mail") as mailbox, ZaloStandIn(frozenset({TOKEN})) as zalo:
+        zalo.fail_next("accept_then_hang", hang_seconds=3)
+        settings = Settings(
+            smtp_port=mailbox.smtp_port,
+            smtp_security="plain",
+            mail_from="nhacviec@quangngai.example",
+            zalo_bot_token=SecretStr(TOKEN),
+            zalo_bot_url=zalo.url,
+        )
+        outside = {
+            "DONDOC_SMTP_PORT": str(mailbox.smtp_port),
+            "DONDOC_ZALO_BOT_TOKEN": TOKEN,
+            "DONDOC_ZALO_BOT_URL": zalo.url,
+        }
+        with a_worker(environment | outside):
+            until(lambda: zalo.messages)
+        lost = sending(october)
+        october.contacts.set(person_id, "email", address)
+        after = october.at(MORNING + timedelta(minutes=10))
+        deliver(after, settings, Sender(after, settings))
+        deliver(after, settings, Sender(after, settings))
+        mails = mailbox.messages()
+        texts = len(zalo.messages)
+
+    shown = october.deliveries.show(lost)
+    (beside,) = shown["beside"]
+    assert (shown["channel"], shown["state"], texts) == ("zalo_bot", "unknown", 1)
+    assert (beside["channel"], beside["state"], len(mails)) == ("email", "accepted", 1)
+    assert beside["fallback_of"] == lost
 
 
 def test_eight_processes_at_once_send_everything_once(
