@@ -1,15 +1,17 @@
 """Ninety working days of a province, drawn from a seed: people act, everything outside fails."""
 
+import asyncio
 import random
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from email import message_from_bytes, policy
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from pydantic import SecretStr
@@ -21,6 +23,7 @@ from engine.service.deliveries import Ready
 from engine.service.engine import Engine
 from engine.service.inbox import Bounce
 from engine.settings import Settings
+from notifications.channels import mail as mail_channel
 from notifications.sending import Sender, deliver
 from notifications.standin.mailbox import LocalSmtp
 from notifications.standin.zalo import ZaloStandIn
@@ -44,6 +47,10 @@ ZALO_FAULTS = (
     *("accept_then_504", "slow_headers", "302"),
 )
 
+QUIET_HOURS = (None, (time(12), time(15, 30)), (time(21), time(8)))
+PATIENCE_SECONDS = 0.5
+"""How long a mail server may be silent here: there is no need to wait as long as in earnest."""
+
 
 class Died(BaseException):
     """The worker's process ends here; nothing after it runs."""
@@ -60,6 +67,7 @@ class Sending:
     forbidden: frozenset[int]  # of those that were closed, or paused by an answer, at that moment
     taken: int  # how many messages the other side had more afterwards
     outcome: Outcome | None  # None: the worker died
+    quiet: tuple[time, time] | None  # when the person wanted to be left alone
 
 
 class FaultyMail:
@@ -87,7 +95,9 @@ class FaultyMail:
             return "451 4.3.0 try later"
         assert isinstance(envelope.content, bytes)
         self.kept.append(envelope.content)
-        if drawn < 0.07:  # taken, and the answer never comes
+        if drawn < 0.036:  # taken, and nothing more is said
+            await asyncio.sleep(3 * PATIENCE_SECONDS)
+        elif drawn < 0.07:  # taken, and the connection ends before the answer
             assert server.transport is not None
             server.transport.close()
         return "250 OK"
@@ -107,6 +117,7 @@ class Life:
     chance: random.Random
     sendings: list[Sending] = field(default_factory=list)
     did: Counter[str] = field(default_factory=Counter)
+    stuck: list[Mapping[str, Any]] = field(default_factory=list)
 
     def copies(self) -> Counter[str]:
         """Return how often each Message-ID was taken."""
@@ -155,6 +166,7 @@ class _Watched(Sender):
                 frozenset(self._stopped(ids, ready.began_at)),
                 taken,
                 outcome,
+                self._life.engine.contacts.wishes(ready.letter.person_id).quiet,
             )
         )
 
@@ -184,7 +196,8 @@ def a_life(engine: Engine, seed: int) -> Iterator[Life]:
     smtp = LocalSmtp(mail)
     smtp.start()
     try:
-        with ZaloStandIn(frozenset({TOKEN})) as zalo:
+        with ZaloStandIn(frozenset({TOKEN})) as zalo, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(mail_channel, "TIMEOUT_SECONDS", PATIENCE_SECONDS)
             settings = Settings(
                 smtp_port=smtp.port,
                 smtp_security="plain",
@@ -256,6 +269,19 @@ def _work(life: Life, moment: datetime) -> None:
     except Died:
         life.did["died"] += 1
         sender.close()  # the system closes what a dead process held open
+    life.stuck += _stuck(life, moment)
+
+
+def _stuck(life: Life, moment: datetime) -> Sequence[Mapping[str, Any]]:
+    """Return what nobody would ever look at again, though a worker has just run."""
+    return life.query(
+        "SELECT d.id, d.channel, d.state, w.state AS gateway, w.reason FROM delivery d "
+        "JOIN gateway w USING (channel) WHERE d.state = 'parked' AND (w.state = 'active' "
+        " OR w.reason IS NULL OR w.state = 'parked' AND w.probe_at IS NULL) "
+        "OR d.state IN ('queued', 'retry', 'parked') AND d.expires_at <= :moment "
+        "OR d.state = 'sending' AND d.lease_until < :moment",
+        moment=moment,
+    )
 
 
 def _mend_addresses(then: Engine) -> None:
@@ -275,7 +301,11 @@ def _act(life: Life, moment: datetime) -> None:
     if chance.random() < 0.05:
         login = chance.choice(PEOPLE)
         off = chance.sample(("news", "due", "overdue", "settled"), 2)
-        then.contacts.wish(person(then, login), [(section, "zalo_bot") for section in off])
+        then.contacts.wish(
+            person(then, login),
+            [(section, "zalo_bot") for section in off],
+            chance.choice(QUIET_HOURS),
+        )
     mails = [s for s in life.sendings[-40:] if s.channel == "email" and s.outcome is not None]
     if mails and not life.mail.kind and chance.random() < 0.05:
         back = chance.choice(mails).delivery_id

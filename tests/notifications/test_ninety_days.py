@@ -14,6 +14,7 @@ from engine.channels import RULES, URGENT_WINDOW, OutcomeState
 from engine.clock import ZONE, SystemClock, local_day
 from engine.service.letters import EXPLANATIONS
 from engine.store.database import open_database
+from engine.windows import QuietHours
 from tests.databases import PLAN_51_TEMPLATE, Server
 from tests.factories import with_plan_51
 from tests.notifications.lived import BEGINS, PEOPLE, Life, a_life
@@ -89,6 +90,14 @@ def test_nothing_leaves_at_night_or_on_holidays_but_what_is_urgent(life: Life) -
         assert window.opens <= local.time() < window.closes, sending
         if window.working_days_only:
             assert calendar.is_working(local.date()), sending
+        if sending.quiet is not None and sending.delivery_id not in urgent:
+            assert not QuietHours(*sending.quiet).cover(local.time()), sending
+    assert any(sending.quiet is not None for sending in life.sendings)
+
+
+def test_no_worker_leaves_anything_that_nobody_would_look_at_again(life: Life) -> None:
+    assert life.stuck == []
+    assert life.did["parked"] > 0
 
 
 def test_every_rung_is_told_once_to_each_person_or_says_why_not(life: Life) -> None:
@@ -108,6 +117,11 @@ def test_every_rung_is_told_once_to_each_person_or_says_why_not(life: Life) -> N
     for row in arrived:
         _, assignment_id, rule, level, period, role, agency, times = row.values()
         assert times <= recorded[assignment_id, rule, level, period, role, agency], dict(row)
+    again = life.query(
+        "SELECT assignment_id, rule, level, period, clock_on, round, role, agency_code, count(*) "
+        "FROM escalation GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 HAVING count(*) > 1"
+    )
+    assert again == []  # what is told again is of another round, or of an extended date
 
     untold = life.query(
         "SELECT e.*, a.phase, a.paused_until FROM escalation e "
@@ -142,7 +156,7 @@ def test_every_delivery_can_be_explained_and_nothing_is_left_lying(life: Life) -
             assert tries[-1]["outcome"] == "unknown"
         if shown["state"] == "suppressed":
             assert shown["last_code"] in EXPLANATIONS, shown
-        if shown["state"] in {"failed", "dead", "unknown"}:
+        if shown["state"] in {"failed", "dead", "unknown", "retry"}:
             assert shown["last_code"], shown
         for item in shown["items"]:
             assert item["left_out"] is None or item["left_out"] in EXPLANATIONS

@@ -15,6 +15,8 @@ from engine.clock import at
 from engine.service.engine import Engine
 from engine.settings import Settings
 from engine.store.database import open_database
+from notifications.sending import Sender, deliver
+from notifications.standin.mailbox import Mailbox
 from tests.databases import PLAN_51_TEMPLATE, SEAL_KEYS, Server
 from tests.factories import with_plan_51
 from tests.notifications.sent import ACCEPTED, MORNING, OCTOBER, WAYS, send
@@ -128,9 +130,33 @@ def test_a_clock_that_jumps_doubles_nothing_and_loses_nothing(plan_51: Engine) -
                 "GROUP BY 1, 2, 3, 4, 5, 6 HAVING count(*) > 1"
             )
         ).all()
+        planned = connection.execute(sa.text("SELECT DISTINCT day FROM message ORDER BY day"))
+        days_told = list(planned.scalars())
     assert doubled == []
+    assert days_told == [date(2025, 10, 2), date(2025, 10, 10), date(2025, 10, 13)]  # none past
     assert untold == []
     assert living == []  # what was never sent is said in one message, the newest
+
+
+def test_a_clock_that_goes_back_sends_nobody_anything_again(
+    plan_51: Engine, mailbox: Mailbox, outside: Settings
+) -> None:
+    sent = []
+    second, first, tenth = date(2025, 10, 2), date(2025, 10, 1), date(2025, 10, 10)
+    for day in (second, first, second, tenth, first, tenth):
+        then = plan_51.at(at(day))
+        then.sweeps.run()
+        deliver(then, outside, Sender(then, outside))
+        sent.append(len(mailbox.messages()))
+
+    mails = mailbox.messages()
+    told_on = Counter((str(mail["To"]), str(mail["Date"])) for mail in mails)
+    assert sent[0] > 20
+    assert sent[:3] == [sent[0]] * 3
+    assert sent[3] > sent[0]
+    assert sent[3:] == [sent[3]] * 3
+    assert len({str(mail["Message-ID"]) for mail in mails}) == len(mails)
+    assert set(told_on.values()) == {1}
 
 
 def test_a_lease_is_kept_when_the_clock_goes_back(plan_51: Engine) -> None:
