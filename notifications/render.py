@@ -24,8 +24,10 @@ NOTE_LIMIT = 1000
 STANDING_ROWS = 20
 """Rows of what was told before and is still so: the list behind the link has all of them."""
 
-ATTACHED_ROWS = 60
-"""Rows of a quarter in the mail itself where its table goes with it."""
+LISTED_ROWS = 60
+"""Rows of any other section that does not escalate, and of a quarter whose table is attached."""
+
+_IN_FULL = frozenset({Section.URGENT, Section.OVERDUE, Section.QUARTER})
 
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -69,11 +71,10 @@ def render(digest: Digest) -> Rendered:
         digest: At least one item; texts of any content.
 
     Returns:
-        A subject of one line and at most 120 characters; text and HTML with every item, but for
-        what was told before and is long, and the rows of a quarter whose table is attached: of
-        those the first, how many more there are, and where they are; a Zalo text of at most
-        `ZALO_LIMIT` characters, counted as UTF-16 units, with the link at its end; parameters
-        for a ZBS template.
+        A subject of one line and at most 120 characters; text and HTML with every item that
+        escalates, unless its table is attached; of the others, where they are many, the first,
+        how many more there are, and where; a Zalo text of at most `ZALO_LIMIT` characters,
+        counted as UTF-16 units, with the link at its end; parameters for a ZBS template.
 
     Raises:
         ValueError: The digest has no items: nothing is to be told.
@@ -109,11 +110,13 @@ def _groups(digest: Digest) -> list[_Group]:
 
 
 def _group(section: Section, items: list[DigestItem], digest: Digest) -> _Group:
-    shown, where = len(items), ""
+    shown, where = LISTED_ROWS, "tại danh sách việc"
     if section is Section.STANDING:
-        shown, where = STANDING_ROWS, "tại danh sách việc"
+        shown = STANDING_ROWS
     elif section is Section.QUARTER and digest.quarter is not None:
-        shown, where = ATTACHED_ROWS, "trong bảng tổng hợp kèm thư"
+        where = "trong bảng tổng hợp kèm thư"
+    elif section in _IN_FULL:
+        shown = len(items)
     return _Group(
         name=section.value,
         heading=wording.heading(section, digest.quarter),

@@ -141,6 +141,17 @@ def test_what_was_told_before_is_short_and_says_how_much_more_there_is() -> None
     assert len(mail.html.encode()) < 102_000  # where Gmail cuts a mail
 
 
+def test_hundreds_of_overdue_are_all_there_and_hundreds_of_news_are_not() -> None:
+    overdue = [an_item(n) for n in range(1, 151)]
+    news = [an_item(n, Section.NEWS) for n in range(201, 351)]
+
+    mail = render(a_digest(*overdue, *news))
+
+    assert mail.html.count('scope="row"') == 150 + 60
+    assert "Diễn biến mới (150)" in mail.html
+    assert "… và 90 việc nữa tại danh sách việc." in mail.text
+
+
 def test_a_settled_assignment_closes_what_was_escalated() -> None:
     done = replace(an_item(47, Section.SETTLED, late=0), state_label="Hoàn thành")
     withdrawn = replace(an_item(48, Section.SETTLED, late=0), state_label="Thu hồi")
